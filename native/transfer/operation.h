@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/status.h"
+#include "memory/region.h"
+#include "transfer/plan.h"
+#include "transport/transport.h"
+
+namespace weightcast::transfer {
+
+struct LaneOutcome {
+  std::string name;
+  transport::LaneReport report;
+  Status status;             ///< why this lane ended early; ok when it did not
+};
+
+struct Outcome {
+  Status status;             ///< ok only when every byte of the plan landed
+  std::uint64_t bytes = 0;   ///< landed
+  double wire_ms = 0;        ///< from start() to the last completion
+  std::vector<LaneOutcome> lanes;
+};
+
+struct Progress {
+  std::uint64_t bytes = 0, total_bytes = 0;
+  std::uint64_t slices = 0, total_slices = 0;
+};
+
+/// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks gives
+/// its slices back and the others finish them; the operation fails when none is left, with the first lane's reason.
+/// The ledger (which slice landed over which lane) stays readable afterwards.
+class Operation {
+ public:
+  virtual ~Operation() = default;   // cancels and joins
+  /// `regions` are kept alive until every lane returned.
+  static std::shared_ptr<Operation> create(Plan plan, std::vector<memory::RegionPtr> regions,
+                                           std::vector<std::shared_ptr<transport::Lane>> lanes);
+  /// Once. `finished` is called once, on a native thread, after every lane returned: no byte lands after it.
+  virtual void start(std::function<void(const Outcome&)> finished) = 0;
+  /// Any thread, any time, idempotent; the outcome is then kCancelled, unless all had landed already.
+  virtual void cancel() = 0;
+  [[nodiscard]] virtual Progress progress() const = 0;   ///< any thread, lock-free
+};
+
+}  // namespace weightcast::transfer

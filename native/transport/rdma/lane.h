@@ -1,0 +1,47 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "transport/rdma/endpoint.h"
+#include "transport/transport.h"
+
+namespace weightcast::transport::rdma {
+
+struct RdmaLaneOptions {
+  std::string name;
+  /// Reads in flight per queue pair: work requests posted and not completed. At least `Endpoint::max_reads()` keeps the
+  /// wire full; a few more hide the poller's latency. 0: max_reads + 4.
+  std::uint32_t depth = 0;
+  /// Polling without sleep after the last completion, before the completion channel is armed. Microseconds.
+  std::uint32_t spin_us = 50;
+  /// No completion for so long with reads in flight is kStalled. The hardware's own retry limit comes first.
+  std::chrono::milliseconds stall_timeout{10000};
+};
+
+/// One-sided RDMA READs over one endpoint. Keys are indexed as Slice::remote_buffer and Segment::region.
+/// The registrations keep the destination pinned for as long as the lane lives.
+class RdmaLane final : public Lane {
+ public:
+  RdmaLane(std::shared_ptr<Endpoint> endpoint, std::vector<std::uint32_t> remote_keys,
+           std::vector<std::shared_ptr<Registration>> local, RdmaLaneOptions options);
+  ~RdmaLane() override;
+  [[nodiscard]] std::string name() const override { return options_.name; }
+  Status run(SliceFeed& feed, std::uint32_t lane_index) override;
+  void interrupt() override;
+  [[nodiscard]] const LaneReport& report() const override { return report_; }
+
+ private:
+  std::shared_ptr<Endpoint> endpoint_;
+  std::vector<std::uint32_t> remote_keys_;
+  std::vector<std::shared_ptr<Registration>> local_;
+  RdmaLaneOptions options_;
+  LaneReport report_;
+  int wake_fd_ = -1;  // eventfd: interrupt() → poll()
+};
+
+}  // namespace weightcast::transport::rdma

@@ -1,0 +1,296 @@
+/**
+ * The one import of the `.node` file. Every native class is declared here with its contract; policy lives elsewhere.
+ *
+ * Rules of the boundary: addresses and lengths are `bigint`; many of them travel as one `BigUint64Array`. Everything
+ * that may wait or call into verbs returns a promise that is settled by native threads; nothing native runs on libuv's
+ * pool. A failure is an `Error` with the fields of {@link NativeFault}; `errors.ts` turns it into a public error.
+ */
+import { loadNative } from './native-loader.js';
+
+/** Fields that the addon sets on the errors that it throws or rejects with. */
+export interface NativeFault extends Error {
+  /** One of the native status codes, for example `MEMLOCK_LIMIT`. Mapped in `errors.ts`. */
+  readonly nativeCode: NativeCode;
+  /** The C call that failed, for example `ibv_reg_mr`; `''` if none. */
+  readonly call: string;
+  /** `errno` of that call; 0 if none. */
+  readonly errno: number;
+  /** `ibv_wc_status` of the completion that failed; 0 if none. */
+  readonly wcStatus: number;
+  readonly vendorError: number;
+}
+
+/** `native/common/status.h`, `enum class Code`. */
+export type NativeCode =
+  | 'INVALID_ARGUMENT'
+  | 'RDMA_UNAVAILABLE'
+  | 'NOT_FOUND'
+  | 'ALREADY_EXISTS'
+  | 'MEMLOCK_LIMIT'
+  | 'OUT_OF_MEMORY'
+  | 'REGISTRATION'
+  | 'VERBS'
+  | 'OUT_OF_RANGE'
+  | 'PEER_LOST'
+  | 'REMOTE_ACCESS'
+  | 'PROTOCOL'
+  | 'STALLED'
+  | 'CANCELLED'
+  | 'CLOSED'
+  | 'IO'
+  | 'INTERNAL';
+
+/** A GID table entry of a port. */
+export interface NativeGid {
+  readonly index: number;
+  /** 16 hex pairs joined by `:`. */
+  readonly gid: string;
+  /** `RoCE v2`, `IB/RoCE v1`, or `''` when the kernel does not say. */
+  readonly type: string;
+  readonly netdev: string;
+}
+
+/** One port of one RDMA device; `native/transport/rdma/inventory.h`. */
+export interface NativeDevicePort {
+  readonly device: string;
+  /** Kernel driver, for example `rxe`. */
+  readonly provider: string;
+  /** A software device (rxe, siw): never to be presented as RDMA hardware. */
+  readonly software: boolean;
+  readonly firmware: string;
+  readonly port: number;
+  readonly active: boolean;
+  readonly state: string;
+  readonly linkLayer: string;
+  readonly lid: number;
+  /** Bytes. */
+  readonly activeMtu: number;
+  /** As the port claims; fiction on Soft-RoCE. */
+  readonly rateGbps: number;
+  /** -1 when unknown. */
+  readonly numaNode: number;
+  readonly netdev: string;
+  readonly gids: readonly NativeGid[];
+  /** What `openNic` would take by itself; -1 when none fits. */
+  readonly chosenGidIndex: number;
+  readonly maxMessage: number;
+  readonly maxSge: number;
+  readonly maxInitiatorReads: number;
+  readonly maxResponderReads: number;
+  readonly maxQp: number;
+  readonly maxMr: number;
+  readonly maxMrBytes: bigint;
+}
+
+/** `native/memory/limits.h`. `undefined` stands for unlimited or unknown. Bytes. */
+export interface NativeLimits {
+  readonly memlockSoft: bigint | undefined;
+  readonly memlockHard: bigint | undefined;
+  readonly ipcLock: boolean;
+  readonly available: bigint | undefined;
+  readonly hugePageSize: bigint;
+  readonly hugePagesFree: bigint;
+}
+
+/** A range of host memory; freed when the handle, all registrations, transfers and windows are gone. */
+export interface NativeRegion {
+  readonly kind: 'anonymous' | 'shared' | 'file' | 'adopted';
+  readonly address: bigint;
+  readonly byteLength: bigint;
+  /** Bytes of a page of this mapping. */
+  readonly pageSize: number;
+  readonly writable: boolean;
+  /**
+   * A window onto the bytes, not a copy. `length` at most 4 GiB - 1 (Node 20 cannot look at more at once); the same
+   * (offset, length) gives the same ArrayBuffer. Throws OUT_OF_RANGE, INVALID_ARGUMENT (read-only region: use `read`)
+   * and CLOSED. Windows are detached by `close`.
+   */
+  view(offset: bigint, length: number): ArrayBuffer;
+  /** Copies bytes out; also of a file mapping, where a plain load could fault. Rejects with OUT_OF_RANGE, IO. */
+  read(offset: bigint, into: Uint8Array): Promise<void>;
+  /** Detaches all windows and drops the handle's reference. Idempotent. */
+  close(): void;
+}
+
+/** A range registered on one NIC. */
+export interface NativeRegistration {
+  readonly localKey: number;
+  readonly remoteKey: number;
+  /** Deregisters on a native thread, unless a lane still holds it; then when that goes. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface NativePeerQueuePairs {
+  /** 16 hex pairs joined by `:`. */
+  readonly gid: string;
+  readonly lid: number;
+  /** The peer's queue pair numbers: number i pairs with ours at i. */
+  readonly numbers: Uint32Array;
+  /** Bytes; 0 takes the own port's. */
+  readonly pathMtu: number;
+  /** Initiator: `max_rd_atomic`; responder: `max_dest_rd_atomic`. Clamped to what the device can do. */
+  readonly maxReads: number;
+}
+
+/** Queue pairs between one local NIC and one peer NIC, with their own completion queue. */
+export interface NativeEndpoint {
+  readonly numbers: Uint32Array;
+  /** INIT → RTR → RTS. */
+  connect(peer: NativePeerQueuePairs): Promise<void>;
+  /** Agreed outstanding reads per queue pair; 0 before `connect`. */
+  readonly maxReads: number;
+  /** Destroys the queue pairs on a native thread once no lane holds them. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** An opened port of an RDMA device. */
+export interface NativeNic {
+  readonly device: string;
+  readonly gid: string;
+  readonly gidIndex: number;
+  readonly lid: number;
+  readonly mtu: number;
+  readonly maxMessage: number;
+  readonly maxSge: number;
+  readonly maxInitiatorReads: number;
+  readonly maxResponderReads: number;
+  /** Pins and registers. Rejects with MEMLOCK_LIMIT, OUT_OF_MEMORY, REGISTRATION, OUT_OF_RANGE. */
+  register(region: NativeRegion, offset: bigint, length: bigint, access: 'remote-read' | 'local-write'): Promise<NativeRegistration>;
+  /** Queue pairs in INIT; `sendDepth` work requests each. */
+  createEndpoint(role: 'initiator' | 'responder', count: number, sendDepth: number): Promise<NativeEndpoint>;
+  close(): Promise<void>;
+}
+
+/** A path that moves bytes: made once, used by one transfer. */
+export interface NativeLane {
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+export interface NativeTcpServerCounters {
+  readonly connections: bigint;
+  readonly requests: bigint;
+  readonly rejected: bigint;
+  readonly bytes: bigint;
+}
+
+/** The serving end of Mooncake's TCP transport. */
+export interface NativeTcpServer {
+  readonly port: number;
+  /** Replaces what is served: range i is [addresses[i], addresses[i] + lengths[i]) inside of regions[i]. */
+  serve(regions: readonly NativeRegion[], addresses: BigUint64Array, lengths: BigUint64Array): void;
+  counters(): NativeTcpServerCounters;
+  close(): Promise<void>;
+}
+
+export interface NativeTransferOptions {
+  /** Columns, one row a wanted range: `localOffset` is inside of `regions[region]`. All of one length. */
+  readonly remoteAddress: BigUint64Array;
+  readonly length: BigUint64Array;
+  readonly localOffset: BigUint64Array;
+  readonly region: Uint32Array;
+  readonly regions: readonly NativeRegion[];
+  /** What the peer registered, columns; index = `remoteKeys` index of an RDMA lane. */
+  readonly bufferAddress: BigUint64Array;
+  readonly bufferLength: BigUint64Array;
+  readonly lanes: readonly NativeLane[];
+  /** Largest read, bytes. */
+  readonly sliceBytes: number;
+  /** Scatter elements of one read. */
+  readonly maxSegments: number;
+  readonly merge: boolean;
+}
+
+export interface NativeLaneOutcome {
+  readonly name: string;
+  readonly bytes: bigint;
+  readonly workRequests: number;
+  readonly firstByteMs: number;
+  /** Why the lane ended early; `undefined` when it did not. */
+  readonly fault: NativeFault | undefined;
+}
+
+export interface NativeOutcome {
+  readonly bytes: bigint;
+  readonly planMs: number;
+  readonly wireMs: number;
+  readonly slices: number;
+  readonly lanes: readonly NativeLaneOutcome[];
+  /** Why not every byte landed; `undefined` on success. `done` resolves either way, so that lanes can be reported. */
+  readonly fault: NativeFault | undefined;
+}
+
+export interface NativeProgress {
+  readonly bytes: bigint;
+  readonly totalBytes: bigint;
+}
+
+export interface NativeTransfer {
+  /** Resolves after every lane returned: no byte lands afterwards. Rejects only when planning failed (OUT_OF_RANGE). */
+  readonly done: Promise<NativeOutcome>;
+  /** Cheap; sample it. */
+  progress(): NativeProgress;
+  /** Idempotent. `done` then resolves with a CANCELLED fault, once drained. */
+  cancel(): void;
+}
+
+export interface NativeChecksumTask {
+  /** One XXH3-64 (seed 0) a range. Rejects with CANCELLED, IO, OUT_OF_RANGE. */
+  readonly done: Promise<BigUint64Array>;
+  progress(): NativeProgress;
+  cancel(): void;
+}
+
+export interface NativeModule {
+  /** Path of libibverbs when it could be loaded, else why not. */
+  rdmaLibrary(): { readonly path: string; readonly reason: string };
+  /** Rejects with RDMA_UNAVAILABLE and the reason when there is no RDMA stack. */
+  listDevices(): Promise<NativeDevicePort[]>;
+  limits(): NativeLimits;
+  /** The advice that belongs to a MEMLOCK_LIMIT error for so many bytes. */
+  memlockAdvice(bytes: bigint): string;
+
+  allocate(bytes: bigint, hugePages: 'auto' | 'never' | 'require'): Promise<NativeRegion>;
+  createShared(name: string, bytes: bigint): Promise<NativeRegion>;
+  mapFile(path: string, offset: bigint, bytes: bigint): Promise<NativeRegion>;
+  /** Adopts an ArrayBuffer's bytes; a reference keeps it alive. Refuses resizable, shared and detached buffers. */
+  adoptBuffer(buffer: ArrayBuffer, byteOffset: number, byteLength: number): NativeRegion;
+  /** Adopts memory of somebody else, who must keep it mapped until the region is closed and drained. */
+  adoptAddress(address: bigint, bytes: bigint, writable: boolean): NativeRegion;
+  /** Copies all bytes of `from` into `into` (same size, writable) with native threads. */
+  copyRegion(from: NativeRegion, into: NativeRegion, threads: number): Promise<void>;
+
+  openNic(device: string, port: number, gidIndex: number | undefined): Promise<NativeNic>;
+  createRdmaLane(options: {
+    readonly name: string;
+    readonly endpoint: NativeEndpoint;
+    /** rkey of remote buffer i at this endpoint's peer NIC. */
+    readonly remoteKeys: Uint32Array;
+    /** Registration of region i at this endpoint's NIC. */
+    readonly registrations: readonly NativeRegistration[];
+    /** Work requests in flight per queue pair; 0: maxReads + 4. */
+    readonly depth: number;
+    readonly spinMicroseconds: number;
+    readonly stallTimeoutMs: number;
+  }): NativeLane;
+  listenTcp(host: string, port: number, threads: number): Promise<NativeTcpServer>;
+  connectTcpLane(options: {
+    readonly name: string;
+    readonly host: string;
+    readonly port: number;
+    readonly protocolVersion: 1 | 2;
+    readonly connectTimeoutMs: number;
+    readonly stallTimeoutMs: number;
+  }): Promise<NativeLane>;
+  /** Plans and starts on a native thread. Throws INVALID_ARGUMENT on columns of unequal length, CLOSED. */
+  startTransfer(options: NativeTransferOptions): NativeTransfer;
+  checksum(regions: readonly NativeRegion[], region: Uint32Array, offset: BigUint64Array, length: BigUint64Array, threads: number): NativeChecksumTask;
+}
+
+let loaded: NativeModule | undefined;
+
+/** The addon, loaded at the first use. Throws `ERR_NATIVE_UNAVAILABLE` with what was tried and what to do. */
+export function native(): NativeModule {
+  loaded ??= loadNative();
+  return loaded;
+}
