@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,11 +35,14 @@ struct Progress {
 
 /// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks gives
 /// its slices back and the others finish them; the operation fails when none is left, with the first lane's reason.
+/// kRemoteAccess, kProtocol and kCancelled of one lane stop all: the others would meet the same.
 /// The ledger (which slice landed over which lane) stays readable afterwards.
 class Operation {
  public:
-  virtual ~Operation() = default;   // cancels and joins
-  /// `regions` are kept alive until every lane returned.
+  /// Cancels and joins, so `finished` has been called when it returns. It blocks as long as the lanes need to drain;
+  /// `finished` itself may drop the last reference.
+  virtual ~Operation() = default;
+  /// `regions` are kept alive until every lane returned. They and the lanes are dropped just before `finished`.
   static std::shared_ptr<Operation> create(Plan plan, std::vector<memory::RegionPtr> regions,
                                            std::vector<std::shared_ptr<transport::Lane>> lanes);
   /// Once. `finished` is called once, on a native thread, after every lane returned: no byte lands after it.
@@ -46,6 +50,8 @@ class Operation {
   /// Any thread, any time, idempotent; the outcome is then kCancelled, unless all had landed already.
   virtual void cancel() = 0;
   [[nodiscard]] virtual Progress progress() const = 0;   ///< any thread, lock-free
+  /// The ledger: which lane landed a slice of the plan, by its index; nothing while none has. Any thread, lock-free.
+  [[nodiscard]] virtual std::optional<std::uint32_t> landed_over(std::uint32_t slice) const = 0;
 };
 
 }  // namespace weightcast::transfer

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <napi.h>
+
+#include <exception>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "binding/fault.h"
+#include "binding/runtime.h"
+#include "common/status.h"
+
+namespace weightcast::binding {
+
+/// The value of work that has none.
+using Nothing = std::monostate;
+
+/// Runs `work() -> Result<T>` where an exception (no memory) must become a status.
+template <typename Work>
+auto guarded(Work& work) noexcept -> std::invoke_result_t<Work&> {
+  try {
+    return work();
+  } catch (const std::bad_alloc&) {
+    return Status::error(Code::kOutOfMemory, "the host has no memory left for a native object");
+  } catch (const std::exception& error) {
+    return Status::error(Code::kInternal, error.what());
+  }
+}
+
+/// A promise of `work() -> Result<T>`, run on a native thread. `conclude(env, Result<T>&) -> Napi::Value` runs on this one,
+/// whatever the result; what it throws rejects. Neither may own JavaScript references: both may be dropped anywhere.
+template <typename Work, typename Conclude>
+Napi::Promise run_to_end(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Work work, Conclude conclude) {
+  const auto deferred = Napi::Promise::Deferred::New(env);
+  runtime->settler().begin(env);
+  const auto settle = [runtime, deferred, conclude](auto outcome) {
+    // Shared, because std::function copies and results need not be copyable.
+    const auto result = std::make_shared<decltype(outcome)>(std::move(outcome));
+    runtime->settler().settle([deferred, conclude, result](Napi::Env at) mutable {
+      Napi::Value value;
+      try {
+        value = conclude(at, *result);
+      } catch (const Napi::Error& error) {
+        deferred.Reject(error.Value());
+        return;
+      }
+      deferred.Resolve(value);
+    });
+  };
+  const bool accepted = runtime->executor().submit([settle, work]() mutable { settle(guarded(work)); });
+  if (!accepted) {
+    settle(std::invoke_result_t<Work&>(Status::error(Code::kInternal, "no native thread could be started")));
+  }
+  return deferred.Promise();
+}
+
+/// The same where only success needs care: `convert(env, T) -> Napi::Value`.
+template <typename Work, typename Convert>
+Napi::Promise run(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Work work, Convert convert) {
+  return run_to_end(env, runtime, std::move(work),
+                    [convert](Napi::Env at, std::invoke_result_t<Work&>& result) mutable -> Napi::Value {
+                      if (!result.ok()) throw fault(at, result.status());
+                      return convert(at, std::move(result.value()));
+                    });
+}
+
+inline Napi::Value to_undefined(Napi::Env env, Nothing) { return env.Undefined(); }
+
+/// Calls `body`, which checks arguments and returns a promise: a thrown error becomes a rejection, so that a function of
+/// promises has one way to fail.
+template <typename Body>
+Napi::Value promised(Napi::Env env, Body body) {
+  try {
+    return body();
+  } catch (const Napi::Error& error) {
+    const auto deferred = Napi::Promise::Deferred::New(env);
+    deferred.Reject(error.Value());
+    return deferred.Promise();
+  }
+}
+
+/// A promise that is resolved once `owner` was let go of on a native thread.
+template <typename T>
+Napi::Promise release(Napi::Env env, const std::shared_ptr<Runtime>& runtime, std::shared_ptr<T> owner) {
+  const auto held = std::make_shared<std::shared_ptr<T>>(std::move(owner));
+  return run(
+      env, runtime,
+      [held]() -> Result<Nothing> {
+        held->reset();
+        return Nothing{};
+      },
+      to_undefined);
+}
+
+}  // namespace weightcast::binding

@@ -1,0 +1,73 @@
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+
+#include "memory/mapping.h"
+#include "memory/region.h"
+
+namespace weightcast::memory {
+namespace {
+
+/// Pages are reserved in steps, since fallocate gives everything back when a signal interrupts it.
+constexpr std::uint64_t kReserveStep = std::uint64_t{256} << 20U;
+
+Status make_error(Code code, const char* call, int error, const std::string& name, std::uint64_t size,
+                  const char* advice) {
+  return Status::system(code, call, error,
+                        "cannot make shared memory " + name + " of " + std::to_string(size) + " bytes: " + advice);
+}
+
+Status reserve(int fd, const std::string& name, std::uint64_t size) {
+  for (std::uint64_t offset = 0; offset < size;) {
+    const std::uint64_t length = std::min(kReserveStep, size - offset);
+    const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(length));
+    if (error == EINTR) continue;
+    if (error != 0) {
+      return make_error(Code::kOutOfMemory, "posix_fallocate", error, name, size,
+                        "/dev/shm cannot hold it; enlarge it (mount -o remount,size=..., docker --shm-size) or remove old "
+                        "objects");
+    }
+    offset += length;
+  }
+  return Status::success();
+}
+
+Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size) {
+  if (Status status = reserve(fd, name, size); !status.ok()) return status;
+  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) return make_error(Code::kOutOfMemory, "mmap", errno, name, size, "it cannot be mapped");
+  (void)madvise(base, size, MADV_HUGEPAGE);  // has an effect where /dev/shm is mounted with huge=advise
+  return RegionPtr(
+      std::make_shared<MappedRegion>(RegionKind::kShared, Mapping(base, size), 0, size, base_page_size(), true));
+}
+
+}  // namespace
+
+Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size) {
+  const std::string path = name.starts_with('/') ? name : "/" + name;
+  if (path.size() < 2 || path.size() > NAME_MAX || path.find('/', 1) != std::string::npos || path.find('\0') != std::string::npos ||
+      path == "/." || path == "/..") {
+    return Status::error(Code::kInvalidArgument, "shared memory name '" + name + "' must have 1 to " +
+                                                     std::to_string(NAME_MAX - 1) + " characters and no '/' in it");
+  }
+  if (Status status = check_size(size, "shared memory"); !status.ok()) return status;
+  if (Status status = check_available(size, "shared memory"); !status.ok()) return status;
+  const int fd = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+  if (fd < 0) {
+    const int error = errno;
+    return error == EEXIST ? make_error(Code::kAlreadyExists, "shm_open", error, path, size,
+                                        "an object of that name exists; choose another name, or remove it from /dev/shm")
+                           : make_error(Code::kIo, "shm_open", error, path, size, "/dev/shm does not let it");
+  }
+  auto region = map_shared(fd, path, size);
+  close(fd);
+  // The caller never had this object: leaving it would make the next attempt fail with kAlreadyExists.
+  if (!region.ok()) (void)shm_unlink(path.c_str());
+  return region;
+}
+
+}  // namespace weightcast::memory

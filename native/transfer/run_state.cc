@@ -1,0 +1,159 @@
+#include "transfer/run_state.h"
+
+#include <string>
+#include <utility>
+
+namespace weightcast::transfer {
+namespace {
+
+// Failures of what all lanes share: the metadata, the peer's dialect, the wish to go on. The rest is one path's trouble.
+bool ends_operation(Code code) {
+  return code == Code::kRemoteAccess || code == Code::kProtocol || code == Code::kCancelled;
+}
+
+}  // namespace
+
+RunState::RunState(Plan plan, std::vector<memory::RegionPtr> regions,
+                   std::vector<std::shared_ptr<transport::Lane>> lanes)
+    : plan_(std::move(plan)),
+      regions_(std::move(regions)),
+      lanes_(std::move(lanes)),
+      ledger_(plan_.slices.size()),
+      active_(static_cast<std::uint32_t>(lanes_.size())),
+      outcomes_(lanes_.size()) {
+  given_back_.reserve(plan_.slices.size());  // give_back must not allocate
+}
+
+std::optional<std::uint32_t> RunState::take() {
+  if (stopping()) return std::nullopt;
+  if (given_back_count_.load(std::memory_order_relaxed) > 0) {
+    const std::lock_guard lock(mutex_);
+    if (!given_back_.empty()) {
+      const std::uint32_t index = given_back_.back();
+      given_back_.pop_back();
+      given_back_count_.store(given_back_.size(), std::memory_order_relaxed);
+      return index;
+    }
+  }
+  // Looked at before it is moved: lanes that ask again and again must not carry it round.
+  if (cursor_.load(std::memory_order_relaxed) >= plan_.slices.size()) return std::nullopt;
+  const std::uint64_t index = cursor_.fetch_add(1, std::memory_order_relaxed);
+  if (index >= plan_.slices.size()) return std::nullopt;
+  return static_cast<std::uint32_t>(index);
+}
+
+std::span<const transport::Segment> RunState::segments(std::uint32_t index) const {
+  const transport::Slice& of = plan_.slices[index];
+  return std::span(plan_.segments).subspan(of.first_segment, of.segment_count);
+}
+
+void RunState::landed(std::uint32_t index, std::uint32_t lane) {
+  if (ledger_[index].exchange(lane + 1) != 0) return;
+  landed_bytes_.fetch_add(plan_.slices[index].length, std::memory_order_relaxed);
+  last_landing_ns_.store(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count(),
+                         std::memory_order_relaxed);
+  if (landed_count_.fetch_add(1) + 1 < plan_.slices.size()) return;
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
+void RunState::give_back(std::uint32_t index) {
+  const std::lock_guard lock(mutex_);
+  given_back_.push_back(index);
+  given_back_count_.store(given_back_.size(), std::memory_order_relaxed);
+  changed_.notify_one();
+}
+
+bool RunState::available() const {
+  return !given_back_.empty() || cursor_.load(std::memory_order_relaxed) < plan_.slices.size();
+}
+
+bool RunState::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  ++waiting_;
+  changed_.wait(lock, [this] {
+    // A lane that returned without giving back would otherwise leave the others waiting for ever.
+    if (waiting_ == active_ && !available() && !exhausted_) {
+      exhausted_ = true;
+      changed_.notify_all();
+    }
+    return stopping() || all_landed() || exhausted_ || available();
+  });
+  --waiting_;
+  return !stopping() && available();
+}
+
+void RunState::begin(std::function<void(const Outcome&)> finished) {
+  finished_ = std::move(finished);
+  started_ = Clock::now();
+}
+
+void RunState::run_lane(std::uint32_t index) { lane_returned(index, lanes_[index]->run(*this, index)); }
+
+void RunState::lane_returned(std::uint32_t index, Status status) {
+  bool last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!status.ok() && first_failure_.ok() && !stopping()) first_failure_ = status;
+    if (ends_operation(status.code)) stop_locked();
+    outcomes_[index] = {lanes_[index]->name(), lanes_[index]->report(), std::move(status)};
+    last = --active_ == 0;
+    changed_.notify_all();
+  }
+  if (last) finish();
+}
+
+void RunState::stop_locked() {
+  stopping_.store(true);
+  for (const auto& lane : lanes_) lane->interrupt();
+  changed_.notify_all();
+}
+
+void RunState::cancel() {
+  const std::lock_guard lock(mutex_);
+  if (all_landed() || cancelled_.exchange(true)) return;
+  stop_locked();
+}
+
+Status RunState::verdict() const {
+  if (all_landed()) return Status::success();
+  if (cancelled_.load()) return Status::error(Code::kCancelled, "The transfer was cancelled");
+  if (!first_failure_.ok()) return first_failure_;
+  if (outcomes_.empty()) return Status::error(Code::kInvalidArgument, "A transfer needs at least one lane");
+  return Status::error(Code::kInternal, "Every lane returned, but not every slice has landed");
+}
+
+void RunState::finish() {
+  Outcome outcome;
+  std::function<void(const Outcome&)> finished;
+  {
+    // Destroyed outside of the lock, and before `finished`: whoever waits for that may expect the memory to be free.
+    std::vector<std::shared_ptr<transport::Lane>> lanes;
+    std::vector<memory::RegionPtr> regions;
+    const std::lock_guard lock(mutex_);
+    lanes.swap(lanes_);
+    regions.swap(regions_);
+    outcome.status = verdict();
+    outcome.bytes = landed_bytes_.load();
+    outcome.wire_ms = static_cast<double>(last_landing_ns_.load()) / 1e6;
+    outcome.lanes = std::move(outcomes_);
+    finished = std::move(finished_);
+  }
+  if (finished) finished(outcome);
+}
+
+Progress RunState::progress() const {
+  return {.bytes = landed_bytes_.load(std::memory_order_relaxed),
+          .total_bytes = plan_.bytes,
+          .slices = landed_count_.load(std::memory_order_relaxed),
+          .total_slices = plan_.slices.size()};
+}
+
+std::optional<std::uint32_t> RunState::landed_over(std::uint32_t slice) const {
+  if (slice >= ledger_.size()) return std::nullopt;
+  const std::uint32_t entry = ledger_[slice].load();
+  if (entry == 0) return std::nullopt;
+  return entry - 1;
+}
+
+}  // namespace weightcast::transfer

@@ -1,0 +1,301 @@
+#include "transport/tcp/lane.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "transport/tcp/socket.h"
+#include "transport/tcp/wire.h"
+
+namespace weightcast::transport::tcp {
+namespace {
+
+// Large enough that small tensors fill a socket buffer in one call, small enough for the stack (4 KiB).
+constexpr std::size_t kScatter = 256;
+
+bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
+
+double milliseconds_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// The part of a slice's segments that has not arrived yet.
+class Remaining {
+ public:
+  explicit Remaining(std::span<const Segment> segments) : segments_(segments) {}
+
+  /// Fills `vectors` with as much of the rest as fits; the count.
+  std::size_t scatter(std::span<iovec, kScatter> vectors) const {
+    const std::size_t count = std::min(vectors.size(), segments_.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint32_t skip = i == 0 ? offset_ : 0;
+      vectors[i] = {.iov_base = segments_[i].address + skip, .iov_len = segments_[i].length - skip};
+    }
+    return count;
+  }
+
+  void advance(std::uint64_t bytes) {
+    while (bytes > 0) {
+      const std::uint64_t left = segments_.front().length - offset_;
+      if (bytes < left) {
+        offset_ += static_cast<std::uint32_t>(bytes);
+        return;
+      }
+      bytes -= left;
+      segments_ = segments_.subspan(1);
+      offset_ = 0;
+    }
+  }
+
+ private:
+  std::span<const Segment> segments_;
+  std::uint32_t offset_ = 0;  // into the first
+};
+
+class TcpLaneImpl final : public Lane {
+ public:
+  explicit TcpLaneImpl(TcpLaneOptions options) : options_(std::move(options)) {}
+
+  [[nodiscard]] std::string name() const override { return options_.name; }
+  [[nodiscard]] const LaneReport& report() const override { return report_; }
+  void interrupt() override { wake_.signal(); }
+  Status run(SliceFeed& feed, std::uint32_t lane_index) override;
+
+  Status open(const Interruption& interruption);
+  [[nodiscard]] const WakeUp& wake() const { return wake_; }
+
+ private:
+  Status read_slice(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption);
+  Status prepare(const Interruption& interruption);
+  Status exchange(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption);
+  Status send_request(const Slice& slice, const Interruption& interruption);
+  Status receive_status(const Interruption& interruption);
+  Status receive_body(std::uint64_t size, std::span<const Segment> segments, const Interruption& interruption);
+  Status receive_some(std::span<iovec> vectors, std::uint64_t& got, const Interruption& interruption);
+  Status wait(short events, const Interruption& interruption);
+  [[nodiscard]] Status closed_by_peer() const;
+  [[nodiscard]] Status lost(std::string call, int error) const;
+
+  TcpLaneOptions options_;
+  WakeUp wake_;
+  Fd socket_;
+  std::uint64_t answers_ = 0;        // on this connection
+  bool answer_begun_ = false;        // the first byte of the answer to the running request is in
+  bool closed_ = false;              // the last failure was the peer's close or reset
+  bool one_shot_ = false;            // the peer closes after each answer
+  Clock::time_point started_;
+  Clock::time_point last_progress_;
+  LaneReport report_;
+};
+
+Status TcpLaneImpl::run(SliceFeed& feed, std::uint32_t lane_index) {
+  const Interruption interruption{wake_, [&feed] { return feed.stopping(); }};
+  started_ = Clock::now();
+  Status status;
+  while (status.ok()) {
+    const std::optional<std::uint32_t> index = feed.take();
+    if (!index) {
+      if (!feed.wait_for_work()) break;
+      continue;
+    }
+    status = read_slice(feed.slice(*index), feed.segments(*index), interruption);
+    if (status.ok()) {
+      report_.bytes += feed.slice(*index).length;
+      feed.landed(*index, lane_index);
+    } else {
+      socket_.reset();
+      feed.give_back(*index);
+    }
+  }
+  socket_.reset();
+  if (status.ok() && feed.stopping()) return Status::error(Code::kCancelled, name() + " was stopped");
+  return status;
+}
+
+Status TcpLaneImpl::open(const Interruption& interruption) {
+  if (!wake_.valid()) return Status::error(Code::kIo, "Cannot make an eventfd; raise the open file limit");
+  Result<Fd> socket = connect_to(options_.host, options_.port, options_.connect_timeout, interruption);
+  if (!socket.ok()) return socket.status();
+  socket_ = std::move(socket.value());
+  answers_ = 0;
+  return Status::success();
+}
+
+Status TcpLaneImpl::read_slice(const Slice& slice, std::span<const Segment> segments,
+                               const Interruption& interruption) {
+  constexpr int kAttempts = 2;
+  Status status;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    status = prepare(interruption);
+    if (!status.ok()) return status;
+    status = exchange(slice, segments, interruption);
+    if (status.ok()) {
+      ++answers_;
+      return status;
+    }
+    if (!closed_ || answer_begun_) return status;
+    // Closed between two requests: a peer of one request per connection, or one that ends idle connections.
+    one_shot_ = one_shot_ || answers_ == 1;
+    socket_.reset();
+  }
+  return status;
+}
+
+/// A connection that is open as far as can be seen from here.
+Status TcpLaneImpl::prepare(const Interruption& interruption) {
+  if (socket_.valid() && answers_ > 0) {
+    std::byte extra;
+    const ssize_t seen = recv(socket_.get(), &extra, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (seen > 0) {
+      return Status::error(Code::kProtocol, name() + ": the peer sent more bytes than were asked for; check that the "
+                                                     "port is that of its TCP transport");
+    }
+    const bool closed = seen == 0 || !(would_block(errno) || errno == EINTR);
+    one_shot_ = one_shot_ || (closed && answers_ == 1);
+    if (closed || one_shot_) socket_.reset();
+  }
+  return socket_.valid() ? Status::success() : open(interruption);
+}
+
+Status TcpLaneImpl::exchange(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption) {
+  answer_begun_ = false;
+  closed_ = false;
+  last_progress_ = Clock::now();
+  Status status = send_request(slice, interruption);
+  if (status.ok() && options_.protocol_version >= 2) status = receive_status(interruption);
+  if (status.ok()) status = receive_body(slice.length, segments, interruption);
+  return status;
+}
+
+Status TcpLaneImpl::send_request(const Slice& slice, const Interruption& interruption) {
+  const auto bytes = encode_request({.size = slice.length,
+                                     .address = slice.remote_address,
+                                     .opcode = kOpcodeRead,
+                                     .with_status = options_.protocol_version >= 2});
+  ++report_.work_requests;
+  for (std::size_t sent = 0; sent < bytes.size();) {
+    const ssize_t count = send(socket_.get(), bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count >= 0) {
+      sent += static_cast<std::size_t>(count);
+    } else if (would_block(errno)) {
+      Status waited = wait(POLLOUT, interruption);
+      if (!waited.ok()) return waited;
+    } else if (errno != EINTR) {
+      closed_ = true;
+      return lost("send", errno);
+    }
+  }
+  return Status::success();
+}
+
+Status TcpLaneImpl::receive_status(const Interruption& interruption) {
+  std::array<std::byte, kStatusBytes> bytes{};
+  for (std::size_t used = 0; used < bytes.size();) {
+    std::array<iovec, 1> vector{{{.iov_base = bytes.data() + used, .iov_len = bytes.size() - used}}};
+    std::uint64_t got = 0;
+    Status status = receive_some(vector, got, interruption);
+    if (!status.ok()) return status;
+    used += static_cast<std::size_t>(got);
+  }
+  const std::optional<std::uint32_t> code = decode_status(bytes);
+  if (!code) {
+    return Status::error(Code::kProtocol, name() + ": the peer's answer has no status of TCP protocol 2, which its "
+                                                   "descriptor promised; it speaks protocol 1");
+  }
+  if (*code != kStatusOk) {
+    return Status::error(Code::kRemoteAccess, name() + ": the peer refused the address with status " +
+                                                  std::to_string(*code) +
+                                                  "; its metadata is stale, fetch it again");
+  }
+  return Status::success();
+}
+
+Status TcpLaneImpl::receive_body(std::uint64_t size, std::span<const Segment> segments,
+                                 const Interruption& interruption) {
+  Remaining remaining(segments);
+  std::array<iovec, kScatter> vectors;
+  for (std::uint64_t left = size; left > 0;) {
+    std::uint64_t got = 0;
+    const std::size_t count = remaining.scatter(vectors);
+    Status status = receive_some(std::span(vectors).first(count), got, interruption);
+    if (!status.ok()) return status;
+    if (report_.first_byte_ms == 0) report_.first_byte_ms = milliseconds_since(started_);
+    remaining.advance(got);
+    left -= got;
+  }
+  return Status::success();
+}
+
+Status TcpLaneImpl::receive_some(std::span<iovec> vectors, std::uint64_t& got, const Interruption& interruption) {
+  while (true) {
+    if (interruption.stop()) return Status::error(Code::kCancelled, name() + " was stopped");
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = vectors.size();
+    const ssize_t count = recvmsg(socket_.get(), &message, MSG_DONTWAIT);
+    if (count > 0) {
+      answer_begun_ = true;
+      last_progress_ = Clock::now();
+      got = static_cast<std::uint64_t>(count);
+      return Status::success();
+    }
+    if (count == 0) {
+      closed_ = true;
+      return closed_by_peer();
+    }
+    if (would_block(errno)) {
+      Status waited = wait(POLLIN, interruption);
+      if (!waited.ok()) return waited;
+    } else if (errno == EFAULT) {
+      return Status::system(Code::kInvalidArgument, "recvmsg", EFAULT, name() + ": the destination is not writable");
+    } else if (errno != EINTR) {
+      closed_ = true;
+      return lost("recvmsg", errno);
+    }
+  }
+}
+
+Status TcpLaneImpl::wait(short events, const Interruption& interruption) {
+  Status status = wait_ready(socket_.get(), events, last_progress_ + options_.stall_timeout, interruption);
+  if (status.code == Code::kStalled) {
+    status.message = name() + ": no byte came for " + std::to_string(options_.stall_timeout.count()) +
+                     " ms; the peer hangs or the network drops its packets";
+  }
+  return status;
+}
+
+Status TcpLaneImpl::closed_by_peer() const {
+  if (answer_begun_) {
+    return Status::error(Code::kPeerLost, name() + ": the peer closed the connection in the middle of an answer");
+  }
+  std::string message = name() + ": the peer closed the connection instead of answering";
+  // Protocol 1 has no other way to say it.
+  if (options_.protocol_version < 2) message += "; it died, or it refused the address because its metadata is stale";
+  return Status::error(Code::kPeerLost, std::move(message));
+}
+
+Status TcpLaneImpl::lost(std::string call, int error) const {
+  return Status::system(Code::kPeerLost, std::move(call), error, name() + ": the connection to the peer broke");
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Lane>> TcpLane::connect(const TcpLaneOptions& options) {
+  if (options.protocol_version != 1 && options.protocol_version != 2) {
+    return Status::error(Code::kInvalidArgument, "The TCP protocol version is 1 or 2, not " +
+                                                     std::to_string(options.protocol_version));
+  }
+  auto lane = std::make_shared<TcpLaneImpl>(options);
+  Status status = lane->open({lane->wake(), [] { return false; }});
+  if (!status.ok()) return status;
+  return std::shared_ptr<Lane>(std::move(lane));
+}
+
+}  // namespace weightcast::transport::tcp

@@ -1,0 +1,28 @@
+# Which Debian packages what part of the project needs, and which of them are missing. Sourced, not run.
+
+# packages_of SET: the packages of a set, on one line.
+packages_of() {
+  local build='g++ make python3 libibverbs-dev libxxhash-dev'
+  local softroce='qemu-system-x86 busybox-static kmod cpio iproute2 rdma-core ibverbs-providers'
+  case $1 in
+    build) echo "$build" ;;
+    softroce) echo "$softroce" ;;
+    # perftest is the peer of scripts/compare, protobuf-compiler what scripts/generate runs.
+    test) echo "$build $softroce cmake ninja-build libgtest-dev clang-format-19 protobuf-compiler perftest python3-venv" ;;
+    tidy) echo "$(packages_of test) clang-tidy-19" ;;
+    *) return 1 ;;
+  esac
+}
+
+# missing_packages SET: those of the set that are not installed, on one line; nothing when all are.
+missing_packages() {
+  local wanted package status installed=' '
+  wanted=$(packages_of "$1")
+  # dpkg-query fails when it knows nothing of a package, which here is an answer like any other.
+  while read -r status package; do
+    [ "$status" = installed ] && installed+="${package%%:*} "
+  done < <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null || true)
+  for package in $wanted; do
+    case $installed in *" $package "*) ;; *) printf '%s ' "$package" ;; esac
+  done
+}

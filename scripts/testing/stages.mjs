@@ -1,0 +1,63 @@
+// The stages of `npm test`, in order. A stage either counts test cases or only holds or fails.
+import { runNativeTests } from './native-tests.mjs';
+import { runNodeTests } from './node-tests.mjs';
+import { root, run, sources } from './shell.mjs';
+import { runSoftroceTests } from './softroce-tests.mjs';
+
+/**
+ * @typedef {object} Stage
+ * @property {string} name what `scripts/test NAME` runs
+ * @property {string} title
+ * @property {boolean} [needsBuild] runs compiled TypeScript and the addon: worthless after a failed build
+ * @property {() => Promise<boolean>} [holds] for a stage without test cases
+ * @property {() => Promise<import('./counts.mjs').Counts>} [counts]
+ */
+
+/** @type {readonly Stage[]} */
+export const stages = [
+  { name: 'generated', title: 'generated code matches proto/', holds: () => run(['scripts/generate', '--check']) },
+  { name: 'lint', title: 'lint and format', holds: lint },
+  { name: 'build', title: 'type check and build', holds: build },
+  { name: 'native', title: 'native code, with sanitizers', counts: runNativeTests },
+  {
+    name: 'unit',
+    title: 'units',
+    needsBuild: true,
+    counts: () => runNodeTests('test/unit', { concurrency: 2, timeoutMs: 120_000 }),
+  },
+  {
+    name: 'integration',
+    title: 'processes on this computer, over TCP',
+    needsBuild: true,
+    counts: () => runNodeTests('test/integration', { concurrency: 1, timeoutMs: 600_000 }),
+  },
+  {
+    name: 'softroce-one-host',
+    title: 'real verbs: one host, two rails',
+    needsBuild: true,
+    counts: () => runSoftroceTests('test/softroce/one-host', { hosts: 1, rails: 2, memory: 6144, timeoutS: 1200 }),
+  },
+  {
+    name: 'softroce-two-hosts',
+    title: 'real verbs: two hosts',
+    needsBuild: true,
+    counts: () => runSoftroceTests('test/softroce/two-hosts', { hosts: 2, rails: 2, memory: 4096, timeoutS: 1200 }),
+  },
+];
+
+/** All linters run, so that one round of corrections is enough. */
+async function lint() {
+  const cxx = sources('native/*.cc', 'native/*.h', 'test/native/*.cc', 'test/native/*.h');
+  const results = [
+    await run(['node_modules/.bin/eslint', '--max-warnings=0', '.']),
+    await run(['node_modules/.bin/prettier', '--check', '--log-level=warn', '.']),
+    await run(['clang-format-19', '--dry-run', '-Werror', ...cxx]),
+  ];
+  return results.every(Boolean);
+}
+
+/** The tests' project refers to the package's: this type-checks and compiles both. */
+async function build() {
+  const results = [await run([`${root}/scripts/build-native`]), await run(['node_modules/.bin/tsc', '-b', 'test'])];
+  return results.every(Boolean);
+}

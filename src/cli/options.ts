@@ -1,0 +1,138 @@
+/** Flags that commands share, and what they become. */
+import { Option, type Command } from 'commander';
+import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import { deviceList, hostAddress, hostAndPort, integer, nonEmpty, oneOf } from './parse.js';
+import { UsageError } from './usage-error.js';
+
+export interface CommonFlags {
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+}
+
+/** `--json`, `--quiet`, `--verbose`: every command has them. */
+export function addCommonOptions(command: Command): Command {
+  return command
+    .option('--json', 'print JSON on stdout instead of text')
+    .addOption(new Option('-q, --quiet', 'no progress, no logs but errors').conflicts('verbose'))
+    .option('-v, --verbose', 'log every step on stderr');
+}
+
+/** The numbers are those of `model_express.p2p.BackendFramework`, spelt here so that `--help` does not load protobuf. */
+const frameworks = { vllm: 1, sglang: 2, trt_llm: 3 } as const;
+
+export interface IdentityFlags {
+  readonly modelName?: string;
+  readonly framework?: keyof typeof frameworks;
+  readonly tp?: number;
+  readonly pp?: number;
+  readonly ep?: number;
+  readonly dtype?: string;
+  readonly quantization?: string;
+  readonly revision?: string;
+  readonly mxVersion?: string;
+}
+
+/** Flags that say which weights: seed and target find each other when all of them are equal. */
+export function addIdentityOptions(command: Command, modelNameHelp: string): Command {
+  return command
+    .option('--model-name <name>', modelNameHelp, nonEmpty('a model name'))
+    .option('--framework <name>', 'sglang, vllm or trt_llm', oneOf('a framework', ['sglang', 'vllm', 'trt_llm']))
+    .option('--tp <n>', 'tensor parallel size', integer('a tensor parallel size', 1))
+    .option('--pp <n>', 'pipeline parallel size', integer('a pipeline parallel size', 1))
+    .option('--ep <n>', 'expert parallel size', integer('an expert parallel size', 0))
+    .option('--dtype <name>', 'dtype of the configuration, for example bfloat16')
+    .option('--quantization <name>', 'quantization of the configuration, for example fp8')
+    .option('--revision <id>', 'revision of the model')
+    .option('--mx-version <version>', 'ModelExpress version of the peers to be found by');
+}
+
+/** The identity that the flags spell. What is not given has its proto3 default: nothing is guessed. */
+export function identityOf(flags: IdentityFlags, modelName: string): Partial<SourceIdentity> & { readonly modelName: string } {
+  return {
+    modelName,
+    ...(flags.framework !== undefined && { backendFramework: frameworks[flags.framework] }),
+    ...(flags.tp !== undefined && { tensorParallelSize: flags.tp }),
+    ...(flags.pp !== undefined && { pipelineParallelSize: flags.pp }),
+    ...(flags.ep !== undefined && { expertParallelSize: flags.ep }),
+    ...(flags.dtype !== undefined && { dtype: flags.dtype }),
+    ...(flags.quantization !== undefined && { quantization: flags.quantization }),
+    ...(flags.revision !== undefined && { revision: flags.revision }),
+    ...(flags.mxVersion !== undefined && { mxVersion: flags.mxVersion }),
+  };
+}
+
+/** True when a flag beside the model's name says something about the identity. */
+export function narrowsIdentity(flags: IdentityFlags): boolean {
+  return Object.keys(identityOf(flags, '')).length > 1;
+}
+
+export interface ServerFlags {
+  readonly server?: string;
+}
+
+const serverVariables = ['MODEL_EXPRESS_URL', 'MX_SERVER_ADDRESS'] as const;
+
+export function addServerOption(command: Command): Command {
+  return command.option(
+    '--server <url>',
+    `metadata server, host:port (default: ${serverVariables.join(', ')} of the environment)`,
+    hostAndPort('the metadata server', 1),
+  );
+}
+
+/** Flag before environment. @throws UsageError when neither names a server, or the variable is no address. */
+export function serverOf(flags: ServerFlags, env: Readonly<Record<string, string | undefined>>): string {
+  if (flags.server !== undefined) return flags.server;
+  const variable = serverVariables.find((name) => (env[name] ?? '') !== '');
+  if (variable === undefined) throw new UsageError('no metadata server: give --server host:port (weightcast serve starts one)');
+  const value = env[variable] ?? '';
+  try {
+    return hostAndPort('the metadata server', 1)(value);
+  } catch (error) {
+    throw new UsageError(`${variable} is "${value}": ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+export interface WireFlags {
+  readonly transport?: 'auto' | 'rdma' | 'tcp';
+  readonly device?: readonly string[];
+  readonly gidIndex?: number;
+  readonly host?: string;
+}
+
+/** Flags that say over which wire. */
+export function addWireOptions(command: Command): Command {
+  return addTransportOption(command)
+    .option('--device <names>', 'RDMA devices, separated by commas (default: all with an active port)', deviceList)
+    .option('--gid-index <n>', 'GID index on every device (default: RoCEv2 over IPv4 first)', integer('a GID index', 0, 255))
+    .option('--host <address>', 'address that peers reach this host at', hostAddress);
+}
+
+export function addTransportOption(command: Command): Command {
+  return command.option(
+    '--transport <name>',
+    'auto (RDMA where both sides have it, else TCP), rdma or tcp (default: auto)',
+    oneOf('a transport', ['auto', 'rdma', 'tcp']),
+  );
+}
+
+/** The same as options of the library. */
+export function wireOptionsOf(flags: WireFlags): {
+  transport?: 'auto' | 'rdma' | 'tcp';
+  devices?: readonly string[];
+  gidIndex?: number;
+  host?: string;
+} {
+  return {
+    ...(flags.transport !== undefined && { transport: flags.transport }),
+    ...(flags.device !== undefined && { devices: flags.device }),
+    ...(flags.gidIndex !== undefined && { gidIndex: flags.gidIndex }),
+    ...(flags.host !== undefined && { host: flags.host }),
+  };
+}
+
+/** `--rank`, of seed, pull and sources. */
+export function addRankOption(command: Command, help: string): Command {
+  return command.option('--rank <n>', help, integer('a worker rank', 0));
+}

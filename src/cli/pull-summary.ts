@@ -1,0 +1,57 @@
+/** What `pull` prints at its end. */
+import type { PullOutput, PullResult } from '../target/index.js';
+import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
+import { phasesText } from './seed-summary.js';
+
+export function pullSummaryLines(result: PullResult): string[] {
+  const rows = [
+    ['source', `${result.sourceId}, worker ${result.workerId}, rank ${String(result.rank)}, at ${result.peer}`],
+    ['tensors', `${formatCount(result.tensors)}, ${formatBytes(result.bytes)}`],
+    ['transport', transportText(result)],
+    ...(result.transport === 'rdma' ? [['devices', devicesText(result)]] : []),
+    ['speed', `${result.wireGBps.toFixed(3)} GB/s on the wire, ${formatMs(result.totalMs)} in all`],
+    ['requests', formatCount(result.workRequests)],
+    ['phases', phasesText(result.phases)],
+    ['verified', verifiedText(result)],
+    ['output', outputText(result.output)],
+  ];
+  const lanes = result.lanes.map((lane) => [
+    `  ${lane.name}`,
+    formatBytes(lane.bytes),
+    `${formatCount(lane.workRequests)} requests`,
+    `first byte after ${formatMs(lane.firstByteMs)}`,
+    ...(lane.failure === '' ? [] : [`ended early: ${lane.failure}`]),
+  ]);
+  return [...formatTable(rows), 'lanes', ...formatTable(lanes), ...result.notes.map((note) => `note: ${note}`)];
+}
+
+/** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`. */
+export function transportText({ transport, transportReason, software }: Pick<PullResult, 'transport' | 'transportReason' | 'software'>): string {
+  if (transport === 'tcp') return transportReason === '' ? 'tcp' : `tcp (not rdma: ${transportReason})`;
+  return software ? 'rdma (software RDMA, rxe: not the speed of hardware)' : 'rdma';
+}
+
+function devicesText({ lanes }: PullResult): string {
+  const unique = (names: readonly (string | undefined)[]): string => [...new Set(names.filter((name) => name !== undefined))].join(', ');
+  return `${unique(lanes.map((lane) => lane.localDevice))} here, ${unique(lanes.map((lane) => lane.remoteDevice))} there`;
+}
+
+function verifiedText({ verified, tensors, bytes }: PullResult): string {
+  if (verified === undefined) return 'nothing: these bytes were not compared with the seed';
+  const all = verified.tensors === tensors && verified.bytes === bytes;
+  return `${all ? 'all' : `${formatCount(verified.tensors)} of`} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}`;
+}
+
+function outputText(output: PullOutput): string {
+  switch (output.kind) {
+    case 'directory':
+      return `${output.path} (${formatCount(output.files.length)} files)`;
+    case 'shared':
+      return `${output.path} (${formatBytes(output.bytes)})`;
+    case 'memory':
+    case 'tensors':
+      return 'memory';
+    case 'discard':
+      return 'discarded';
+  }
+}

@@ -1,0 +1,43 @@
+/** What `seed` prints when it is ready. */
+import type { SeedSummary } from '../seed/index.js';
+import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
+
+export function seedSummaryLines(modelName: string, server: string, summary: SeedSummary): string[] {
+  const devices = summary.devices.map((device) => (summary.softwareDevices.includes(device) ? `${device} (software RDMA)` : device));
+  const rdma = summary.transports.includes('rdma');
+  const rows = [
+    ['model', modelName],
+    ['source id', summary.sourceId],
+    ['worker id', summary.workerId],
+    ['rank', String(summary.rank)],
+    ['server', server],
+    ['session id', summary.sessionId],
+    ['manifest', summary.workerEndpoint],
+    ['transports', summary.transports.join(', ') + (rdma ? '' : ` (not rdma: ${summary.transportReason})`)],
+    ...(devices.length > 0 ? [['devices', devices.join(', ')]] : []),
+    ['tensors', `${formatCount(summary.tensors)}, ${formatBytes(summary.bytes)}`],
+    ['memory', backing(summary)],
+    ['phases', phasesText(summary.phases)],
+  ];
+  return [...formatTable(rows), 'ready'];
+}
+
+function backing({ backing: kind, copiedBecause, registrations }: SeedSummary): string {
+  const registered = registrations > 0 ? `; ${formatCount(registrations)} registered on each device` : '';
+  switch (kind) {
+    case 'mapped':
+      return `files are served from the page cache, not copied${registered}`;
+    case 'copied':
+      return `files are copied into memory: ${copiedBecause}${registered}`;
+    case 'memory':
+      return `memory of the process${registered}`;
+  }
+}
+
+/** `open 1.2 ms, register 35 ms`: phases that took no time are left out. */
+export function phasesText(phases: Readonly<Record<string, number>>): string {
+  return Object.entries(phases)
+    .filter(([, ms]) => ms >= 0.05)
+    .map(([name, ms]) => `${name.replace(/Ms$/, '')} ${formatMs(ms)}`)
+    .join(', ');
+}

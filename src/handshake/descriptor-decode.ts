@@ -1,0 +1,128 @@
+/** Descriptors of strangers: every field checked; one bad device or buffer rejects the whole. */
+import { WeightcastError } from '../errors.js';
+import type { DevicePriority, SegmentBuffer, SegmentDescriptor, SegmentDevice, SegmentExtras, SegmentProtocol } from './descriptor.js';
+import { Fields, type Place } from './fields.js';
+import type { JsonValue } from './json.js';
+
+const maxKey = 0xffff_ffff;
+const maxPort = 0xffff;
+const endOfAddresses = 2n ** 64n;
+
+export interface DecodeOptions {
+  /** Whose descriptor, for messages. */
+  readonly peer?: string | undefined;
+  /** Which transport to take of a peer that offers several. Default `rdma`. */
+  readonly prefer?: SegmentProtocol | undefined;
+}
+
+/**
+ * Checks and converts a parsed descriptor.
+ *
+ * @throws WeightcastError `ERR_PROTOCOL` naming the field; `ERR_TRANSPORT_UNAVAILABLE` for a protocol other than rdma and tcp.
+ */
+export function decodeDescriptor(value: unknown, options: DecodeOptions = {}): SegmentDescriptor {
+  const place: Place = { message: describe(options.peer), peer: options.peer };
+  const fields = new Fields(value, place);
+  const protocol = chooseProtocol(fields, options);
+  const devices = protocol === 'rdma' ? fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) : [];
+  if (new Set(devices.map(({ name }) => name)).size !== devices.length) fields.fail('devices', 'distinct device names');
+  const mixed = Array.isArray(fields.raw('protocol'));
+  const buffers: SegmentBuffer[] = [];
+  for (const [index, buffer] of fields.array('buffers').entries()) {
+    const decoded = decodeBuffer(buffer, { ...place, list: 'buffers', index }, protocol, mixed, devices.length);
+    if (decoded !== undefined) buffers.push(decoded);
+  }
+  return {
+    name: fields.string('name'),
+    protocol,
+    tcpDataPort: fields.uint('tcp_data_port', maxPort),
+    tcpProtoVersion: fields.uint('tcp_proto_version', maxKey, 1),
+    timestamp: fields.raw('timestamp') === undefined ? undefined : fields.string('timestamp'),
+    rdmaServerName: fields.string('rdma_server_name') || undefined,
+    devices,
+    buffers,
+    priorityMatrix: protocol === 'rdma' ? decodeMatrix(fields) : new Map<string, DevicePriority>(),
+    weightcast: decodeExtras(fields.child('weightcast')),
+  };
+}
+
+/** Name and devices of a descriptor whose buffers do not matter: who asks us, and at which addresses it can be reached. */
+export interface SegmentOwner {
+  readonly names: readonly string[];
+  readonly devices: readonly SegmentDevice[];
+}
+
+/** @throws WeightcastError `ERR_PROTOCOL` naming the field. */
+export function decodeOwner(value: unknown, peer?: string): SegmentOwner {
+  const place: Place = { message: describe(peer), peer };
+  const fields = new Fields(value, place);
+  const names = [fields.string('name'), fields.string('rdma_server_name')].filter((name) => name !== '');
+  return { names, devices: fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) };
+}
+
+function describe(peer: string | undefined): string {
+  return peer === undefined ? 'segment descriptor' : `segment descriptor of ${peer}`;
+}
+
+/** A string, or an array in builds with several transports, where each buffer says its own. */
+function chooseProtocol(fields: Fields, { peer, prefer = 'rdma' }: DecodeOptions): SegmentProtocol {
+  const value = fields.raw('protocol');
+  const offered = Array.isArray(value) ? value : [value];
+  if (offered.length === 0 || !offered.every((name) => typeof name === 'string')) fields.fail('protocol', 'a string or strings');
+  const known = offered.filter((name): name is SegmentProtocol => name === 'rdma' || name === 'tcp');
+  const chosen = known.includes(prefer) ? prefer : known[0];
+  if (chosen !== undefined) return chosen;
+  throw new WeightcastError(
+    'ERR_TRANSPORT_UNAVAILABLE',
+    `${describe(peer)}: protocol ${JSON.stringify(offered).slice(0, 200)} cannot be read; Weightcast reads rdma and tcp`,
+    { peer },
+  );
+}
+
+function decodeDevice(value: JsonValue, place: Place): SegmentDevice {
+  const fields = new Fields(value, place);
+  return { name: fields.nonEmpty('name'), gid: fields.gid('gid', false), lid: fields.uint('lid', 0xffff) };
+}
+
+/** `undefined` for a buffer of another transport. */
+function decodeBuffer(value: JsonValue, place: Place, protocol: SegmentProtocol, mixed: boolean, devices: number): SegmentBuffer | undefined {
+  const fields = new Fields(value, place);
+  if (mixed && fields.string('protocol') !== protocol) return undefined;
+  const location = fields.nonEmpty('name');
+  const address = fields.positive64('addr');
+  const length = fields.positive64('length');
+  if (address + length > endOfAddresses) fields.fail('length', 'a range below 2^64');
+  if (protocol === 'tcp') return { location, address, length, remoteKeys: [], readable: true };
+  const remoteKeys = fields.uints('rkey', maxKey);
+  const localKeys = fields.uints('lkey', maxKey);
+  if (remoteKeys.length !== 0 && remoteKeys.length !== devices) fields.fail('rkey', `${String(devices)} keys, one a device,`);
+  if (localKeys.length !== remoteKeys.length) fields.fail('lkey', `${String(remoteKeys.length)} keys, as many as rkey has,`);
+  return { location, address, length, remoteKeys, localKeys, readable: remoteKeys.length !== 0 };
+}
+
+/** Absent: nothing is usable, as for Mooncake's own readers. */
+function decodeMatrix(fields: Fields): Map<string, DevicePriority> {
+  const matrix = new Map<string, DevicePriority>();
+  for (const [location, row] of fields.child('priority_matrix')?.entries() ?? []) {
+    if (!Array.isArray(row) || row.length !== 2 || !row.every(isNameList)) {
+      fields.fail('priority_matrix', `[[preferred names],[other names]] at ${JSON.stringify(location).slice(0, 60)}`);
+    }
+    matrix.set(location, { preferred: row[0] as string[], others: row[1] as string[] });
+  }
+  return matrix;
+}
+
+function isNameList(value: JsonValue): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
+}
+
+function decodeExtras(fields: Fields | undefined): SegmentExtras | undefined {
+  if (fields === undefined) return undefined;
+  const port = fields.uint('tcp_data_port', maxPort);
+  const protocolVersion = fields.uint('tcp_proto_version', maxKey, 1);
+  return {
+    version: fields.uint('version', maxKey, 1),
+    tcpDataPort: port === 0 ? undefined : port,
+    tcpProtoVersion: port === 0 ? undefined : protocolVersion,
+  };
+}

@@ -1,0 +1,198 @@
+/** What a process offers for reading: Mooncake's segment descriptor, its JSON form, and how a reader picks devices. */
+import { WeightcastError } from '../errors.js';
+import { peerReadLimit } from './frame.js';
+import { type JsonObject, stringifyCompact } from './json.js';
+
+export type SegmentProtocol = 'rdma' | 'tcp';
+
+/** One RDMA device of the publisher. Its place in the list is the index of its keys. */
+export interface SegmentDevice {
+  readonly name: string;
+  /** 16 hex pairs joined by `:`. */
+  readonly gid: string;
+  /** 0 on RoCE. */
+  readonly lid: number;
+}
+
+/** One range that is registered at every device. */
+export interface SegmentBuffer {
+  /** Where the memory is (`cpu:0`, `cuda:1`, `*`): a key of the priority matrix, not an identifier. Any string on tcp. */
+  readonly location: string;
+  /** Virtual address at the publisher, > 0. */
+  readonly address: bigint;
+  /** Bytes, > 0. */
+  readonly length: bigint;
+  /** One a device, in device order; empty on tcp, and on rdma when the buffer may not be read. */
+  readonly remoteKeys: readonly number[];
+  /** As many as `remoteKeys`; nobody uses another's. Written as zeros when absent. */
+  readonly localKeys?: readonly number[] | undefined;
+  /** False when the publisher gave no keys: known, but not to be read. Ignored by the encoder. */
+  readonly readable: boolean;
+}
+
+/** Which devices suit a location. */
+export interface DevicePriority {
+  readonly preferred: readonly string[];
+  readonly others: readonly string[];
+}
+
+/** What Weightcast seeds add, under the key `weightcast`. */
+export interface SegmentExtras {
+  readonly version: number;
+  /** Port of Mooncake's TCP transport over the same buffers; `undefined` when not served. */
+  readonly tcpDataPort?: number | undefined;
+  /** 1 or 2; `undefined` with no port. */
+  readonly tcpProtoVersion?: number | undefined;
+}
+
+export interface SegmentDescriptor {
+  /** The `host:port` that peers open: the head of NIC paths unless `rdmaServerName` says otherwise. */
+  readonly name: string;
+  readonly protocol: SegmentProtocol;
+  /** Port of the TCP transport; 0 on rdma. */
+  readonly tcpDataPort: number;
+  /** 2 when the TCP transport answers requests of version 2 with a status. */
+  readonly tcpProtoVersion: number;
+  /** Informational, `YYYY-MM-DD HH:MM:SS.uuuuuu`. */
+  readonly timestamp?: string | undefined;
+  /** Replaces `name` in NIC paths; connections still go to the opened address. */
+  readonly rdmaServerName?: string | undefined;
+  readonly devices: readonly SegmentDevice[];
+  readonly buffers: readonly SegmentBuffer[];
+  /** Location → devices. A device that is in no row is out of service. */
+  readonly priorityMatrix: ReadonlyMap<string, DevicePriority>;
+  readonly weightcast?: SegmentExtras | undefined;
+}
+
+/** A descriptor as text. */
+export interface EncodedDescriptor {
+  readonly json: string;
+  /** What the frame's length will say: type byte, JSON, line feed. */
+  readonly frameBytes: number;
+  /** Mooncake readers refuse more than 1 MiB by default: the caller logs a warning with the size and the buffer count. */
+  readonly exceedsPeerLimit: boolean;
+}
+
+/**
+ * The compact JSON of a descriptor, without the line feed.
+ *
+ * @throws WeightcastError `ERR_INVALID_ARGUMENT` when a buffer's keys are not one a device: readers would reject it all.
+ */
+export function encodeDescriptor(descriptor: SegmentDescriptor): EncodedDescriptor {
+  const json = stringifyCompact(descriptor.protocol === 'rdma' ? rdmaObject(descriptor) : tcpObject(descriptor));
+  const frameBytes = json.length + 2;
+  return { json, frameBytes, exceedsPeerLimit: frameBytes > peerReadLimit };
+}
+
+function commonObject(descriptor: SegmentDescriptor): JsonObject {
+  const { weightcast } = descriptor;
+  return {
+    name: descriptor.name,
+    protocol: descriptor.protocol,
+    tcp_data_port: descriptor.tcpDataPort,
+    tcp_proto_version: descriptor.tcpProtoVersion,
+    ...(descriptor.timestamp === undefined ? {} : { timestamp: descriptor.timestamp }),
+    ...(descriptor.rdmaServerName === undefined ? {} : { rdma_server_name: descriptor.rdmaServerName }),
+    ...(weightcast === undefined ? {} : { weightcast: extrasObject(weightcast) }),
+  };
+}
+
+function extrasObject(extras: SegmentExtras): JsonObject {
+  return {
+    version: extras.version,
+    ...(extras.tcpDataPort === undefined ? {} : { tcp_data_port: extras.tcpDataPort }),
+    ...(extras.tcpProtoVersion === undefined ? {} : { tcp_proto_version: extras.tcpProtoVersion }),
+  };
+}
+
+function rdmaObject(descriptor: SegmentDescriptor): JsonObject {
+  const matrix = [...descriptor.priorityMatrix].map(([location, row]) => [location, [[...row.preferred], [...row.others]]] as const);
+  const count = descriptor.devices.length;
+  return {
+    ...commonObject(descriptor),
+    devices: descriptor.devices.map(({ name, gid, lid }) => ({ name, gid, lid })),
+    priority_matrix: Object.fromEntries(matrix),
+    buffers: descriptor.buffers.map((buffer, index) => {
+      const rkey = [...buffer.remoteKeys];
+      const lkey = buffer.localKeys === undefined ? rkey.map(() => 0) : [...buffer.localKeys];
+      if ((rkey.length !== 0 && rkey.length !== count) || lkey.length !== rkey.length) {
+        throw new WeightcastError(
+          'ERR_INVALID_ARGUMENT',
+          `Expected ${String(count)} keys (one a device) for buffer ${String(index)} but received ${String(rkey.length)} remote and ${String(lkey.length)} local`,
+        );
+      }
+      return { name: buffer.location, addr: buffer.address, length: buffer.length, rkey, lkey };
+    }),
+  };
+}
+
+function tcpObject(descriptor: SegmentDescriptor): JsonObject {
+  return {
+    ...commonObject(descriptor),
+    buffers: descriptor.buffers.map(({ location, address, length }) => ({ name: location, addr: address, length })),
+  };
+}
+
+/** The index of a device's keys in `remoteKeys`; -1 when the publisher has no such device. */
+export function deviceIndex(descriptor: SegmentDescriptor, device: string): number {
+  return descriptor.devices.findIndex(({ name }) => name === device);
+}
+
+/** Names of the devices that are in service, in the publisher's order: those that also stand in the priority matrix. */
+export function usableDevices(descriptor: SegmentDescriptor): string[] {
+  const listed = new Set<string>();
+  for (const row of descriptor.priorityMatrix.values()) for (const name of [...row.preferred, ...row.others]) listed.add(name);
+  return descriptor.devices.map(({ name }) => name).filter((name) => listed.has(name));
+}
+
+/** The devices for a location, best first; every usable one when the matrix does not know the location. */
+export function devicesFor(descriptor: SegmentDescriptor, location: string): DevicePriority {
+  const usable = usableDevices(descriptor);
+  const row = descriptor.priorityMatrix.get(location) ?? descriptor.priorityMatrix.get('*');
+  if (row === undefined) return { preferred: usable, others: [] };
+  return { preferred: usable.filter((name) => row.preferred.includes(name)), others: usable.filter((name) => !row.preferred.includes(name)) };
+}
+
+/** The part of a NIC path before the `@`. */
+export function serverName(descriptor: SegmentDescriptor): string {
+  return descriptor.rdmaServerName ?? descriptor.name;
+}
+
+/**
+ * A descriptor of our own for RDMA. One row in the matrix that lists all devices in order: with several rows a reader
+ * would number the devices by its hash table. Without buffers it is what a target sends and serves on call-back.
+ */
+export function rdmaDescriptor(options: {
+  readonly name: string;
+  readonly devices: readonly SegmentDevice[];
+  readonly buffers?: readonly SegmentBuffer[];
+  readonly weightcast?: SegmentExtras | undefined;
+}): SegmentDescriptor {
+  return {
+    name: options.name,
+    protocol: 'rdma',
+    tcpDataPort: 0,
+    tcpProtoVersion: 1,
+    devices: options.devices.map(({ name, gid, lid }) => ({ name, gid, lid })),
+    buffers: options.buffers ?? [],
+    priorityMatrix: new Map([['cpu:0', { preferred: options.devices.map(({ name }) => name), others: [] }]]),
+    weightcast: options.weightcast,
+  };
+}
+
+/** A descriptor of our own for the TCP transport; port 0 and no buffers for a target. */
+export function tcpDescriptor(options: {
+  readonly name: string;
+  readonly tcpDataPort?: number;
+  readonly buffers?: readonly { readonly address: bigint; readonly length: bigint }[];
+}): SegmentDescriptor {
+  return {
+    name: options.name,
+    protocol: 'tcp',
+    tcpDataPort: options.tcpDataPort ?? 0,
+    tcpProtoVersion: 2,
+    devices: [],
+    buffers: (options.buffers ?? []).map(({ address, length }) => ({ location: options.name, address, length, remoteKeys: [], readable: true })),
+    priorityMatrix: new Map(),
+  };
+}

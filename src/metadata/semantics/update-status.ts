@@ -1,0 +1,30 @@
+/** UpdateStatus: the heartbeat. */
+import type { UpdateStatusRequest, UpdateStatusResponse } from '../../gen/model_express/p2p.js';
+import type { MetadataStore } from '../store.js';
+
+/**
+ * Sets a worker's status, with the server's own time; any status may follow any other. An unknown worker gets
+ * success=false: publishers take two of these in a row as the sign to publish again.
+ *
+ * @param now unix milliseconds.
+ */
+export async function updateStatus(store: MetadataStore, request: UpdateStatusRequest, now: number): Promise<UpdateStatusResponse> {
+  const { mxSourceId, workerId, workerRank, sourceLoad } = request;
+  const status: number = request.status;
+  if (mxSourceId === '') return updateRefused('mx_source_id is required');
+  if (workerId === '') return updateRefused('worker_id is required');
+  if (status < 0 || status > 3) return updateRefused(`invalid status value: ${String(status)}`);
+  const known = await store.updateStatus(mxSourceId, workerId, workerRank, { status, updatedAt: BigInt(Math.trunc(now)), sourceLoad });
+  if (!known) {
+    return updateFailed(`update_status: rank ${String(workerRank)} not found in source '${mxSourceId}' worker '${workerId}'`);
+  }
+  return { success: true, message: `Updated status for source '${mxSourceId}' worker_id '${workerId}' rank ${String(workerRank)}` };
+}
+
+export function updateFailed(reason: string): UpdateStatusResponse {
+  return updateRefused(`Failed to update status: ${reason}`);
+}
+
+function updateRefused(message: string): UpdateStatusResponse {
+  return { success: false, message };
+}

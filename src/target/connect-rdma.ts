@@ -1,0 +1,91 @@
+/** Queue pairs to a seed, and the registration of what they read into. */
+import { toWeightcastError, type WeightcastError } from '../errors.js';
+import { openEndpoint, type OpenEndpoint, type SegmentDescriptor } from '../handshake/index.js';
+import { native, type NativeNic, type NativeRegion, type NativeRegistration } from '../native.js';
+import type { Connection, ConnectOptions, OpenLane } from './connection.js';
+import type { LocalEnd } from './local-end.js';
+import type { RailPair } from './pairing.js';
+
+/** Connects one endpoint a pair and makes its lane. `registrations[i]` are the local regions' on pair i's NIC. */
+export async function connectRdma(
+  local: LocalEnd,
+  descriptor: SegmentDescriptor,
+  pairs: readonly RailPair[],
+  registrations: readonly (readonly NativeRegistration[])[],
+  options: ConnectOptions,
+): Promise<Connection> {
+  const buffers = descriptor.buffers.filter((buffer) => buffer.rkey.length > 0);
+  const opened: OpenEndpoint[] = [];
+  const lanes: OpenLane[] = [];
+  const failures: WeightcastError[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(lanes.map((open) => open.lane.close()));
+    await Promise.all(opened.map((endpoint) => endpoint.release()));
+  };
+  const settled = await Promise.allSettled(
+    pairs.map((pair) =>
+      openEndpoint({
+        nic: pair.nic,
+        localName: local.name,
+        peer: descriptor,
+        peerAddress: options.sessionId,
+        remoteDevice: pair.remote.name,
+        queuePairs: options.queuePairs,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      }),
+    ),
+  );
+  for (const [index, outcome] of settled.entries()) {
+    const pair = pairs[index];
+    if (pair === undefined) continue;
+    const name = `${pair.nic.device}>${pair.remote.name}`;
+    if (outcome.status === 'rejected') {
+      failures.push(toWeightcastError(outcome.reason, { doing: `cannot connect ${name}`, peer: options.sessionId }));
+      continue;
+    }
+    opened.push(outcome.value);
+    const lane = native().createRdmaLane({
+      name,
+      endpoint: outcome.value.endpoint,
+      remoteKeys: Uint32Array.from(buffers, (buffer) => buffer.rkey[pair.remoteIndex] ?? 0),
+      registrations: registrations[index] ?? [],
+      depth: 0,
+      spinMicroseconds: 50,
+      stallTimeoutMs: options.stallTimeoutMs,
+    });
+    lanes.push({ lane, localDevice: pair.nic.device, remoteDevice: pair.remote.name });
+  }
+  const [failure] = failures;
+  if (failure !== undefined && (lanes.length === 0 || failure.code === 'ERR_ABORTED')) {
+    await close();
+    throw failure;
+  }
+  return {
+    transport: 'rdma',
+    lanes,
+    bufferAddress: BigUint64Array.from(buffers, (buffer) => buffer.addr),
+    bufferLength: BigUint64Array.from(buffers, (buffer) => buffer.length),
+    maxSegments: Math.min(16, ...pairs.map((pair) => pair.nic.maxSge)),
+    maxMessage: Math.min(...pairs.map((pair) => pair.nic.maxMessage)),
+    notes: failures.map((error) => error.message),
+    close,
+  };
+}
+
+/** One registration a region and NIC, of the part of the region that is read into. */
+export async function registerLocal(
+  nics: readonly NativeNic[],
+  regions: readonly NativeRegion[],
+  spans: readonly { readonly offset: bigint; readonly length: bigint }[],
+): Promise<NativeRegistration[][]> {
+  const settled = await Promise.allSettled(
+    nics.flatMap((nic) => regions.map((region, index) => nic.register(region, spans[index]?.offset ?? 0n, spans[index]?.length ?? region.byteLength, 'local-write'))),
+  );
+  const registrations = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const failed = settled.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) {
+    await Promise.all(registrations.map((registration) => registration.close()));
+    throw toWeightcastError(failed.reason, { doing: 'cannot register the memory to read into' });
+  }
+  return nics.map((_, index) => registrations.slice(index * regions.length, (index + 1) * regions.length));
+}

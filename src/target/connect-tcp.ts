@@ -1,0 +1,44 @@
+import { toWeightcastError } from '../errors.js';
+import { formatAddress, parseAddress, type SegmentDescriptor } from '../handshake/index.js';
+import { native } from '../native.js';
+import type { Connection, ConnectOptions } from './connection.js';
+import { tcpPort } from './decide.js';
+
+/** Opens the TCP connections. They go to the host of the descriptor's name, as Mooncake's do. */
+export async function connectTcp(descriptor: SegmentDescriptor, options: ConnectOptions): Promise<Connection> {
+  const { host } = parseAddress(descriptor.name);
+  const port = tcpPort(descriptor);
+  const version = descriptor.protocol === 'rdma' ? (descriptor.weightcast?.tcpProtoVersion ?? 1) : descriptor.tcpProtoVersion;
+  const settled = await Promise.allSettled(
+    Array.from({ length: options.connections }, (_, index) =>
+      native().connectTcpLane({
+        name: `tcp #${String(index + 1)}`,
+        host,
+        port,
+        protocolVersion: version >= 2 ? 2 : 1,
+        connectTimeoutMs: 5000,
+        stallTimeoutMs: options.stallTimeoutMs,
+      }),
+    ),
+  );
+  const lanes = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [{ lane: outcome.value, localDevice: undefined, remoteDevice: undefined }] : []));
+  const close = async (): Promise<void> => {
+    await Promise.all(lanes.map((open) => open.lane.close()));
+  };
+  const failed = settled.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) {
+    await close();
+    throw toWeightcastError(failed.reason, { doing: 'cannot connect for TCP reads', peer: formatAddress(host, port) });
+  }
+  return {
+    transport: 'tcp',
+    lanes,
+    bufferAddress: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.addr),
+    bufferLength: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.length),
+    // A socket scatters into as many runs as a recvmsg takes (IOV_MAX 1024); more gain nothing.
+    maxSegments: 256,
+    maxMessage: 0xffff_ffff,
+    notes: [],
+    close,
+  };
+}

@@ -1,0 +1,32 @@
+/** What a pull needs to read from one seed, whatever the transport. */
+import type { NativeLane } from '../native.js';
+
+/** A lane with the names that the result shows. */
+export interface OpenLane {
+  readonly lane: NativeLane;
+  readonly localDevice: string | undefined;
+  readonly remoteDevice: string | undefined;
+}
+
+/** What is needed to read from one seed. `close` gives everything back. */
+export interface Connection {
+  readonly transport: 'rdma' | 'tcp';
+  readonly lanes: readonly OpenLane[];
+  /** Ranges that the peer lets us read. */
+  readonly bufferAddress: BigUint64Array;
+  readonly bufferLength: BigUint64Array;
+  readonly maxSegments: number;
+  /** Largest read that every lane can do, bytes. */
+  readonly maxMessage: number;
+  /** Pairs that could not be connected while others were. */
+  readonly notes: readonly string[];
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly sessionId: string;
+  readonly queuePairs: number;
+  readonly connections: number;
+  readonly stallTimeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}

@@ -1,0 +1,27 @@
+import type { NativeRegion } from '../../native.js';
+import type { Catalog, CatalogTensor } from '../catalog.js';
+import type { PullOutput } from '../options.js';
+
+/** Memory for the tensors of one pull. */
+export interface Placement {
+  /** What is read, in the order of `at`. */
+  readonly tensors: readonly CatalogTensor[];
+  /** Index into `regions` and offset there, for each tensor. */
+  readonly at: readonly { readonly region: number; readonly offset: bigint }[];
+  readonly regions: readonly NativeRegion[];
+}
+
+/** Model files of the seed, one by one. */
+export type FetchFile = (name: string) => AsyncIterable<Buffer>;
+
+/** Where a pull's bytes go. Either `commit` or `abandon` is called at last; `abandon` may also follow a failed commit. */
+export interface DestinationWriter {
+  /** Checks that the destination can take the catalog and gets the memory. Called once. */
+  prepare(catalog: Catalog): Promise<Placement>;
+  /** Makes the verified bytes visible, all at once. `progress` counts bytes written. */
+  commit(catalog: Catalog, fetchFile: FetchFile | undefined, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<PullOutput>;
+  /** Leaves nothing behind. Never throws. */
+  abandon(): Promise<void>;
+  /** Notes for the result, after `commit`. */
+  readonly notes: readonly string[];
+}

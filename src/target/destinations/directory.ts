@@ -1,0 +1,174 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { WeightcastError, throwIfAborted, toWeightcastError } from '../../errors.js';
+import { Region } from '../../region.js';
+import type { Catalog } from '../catalog.js';
+import type { PullOutput } from '../options.js';
+import type { DestinationWriter, FetchFile, Placement } from './destination.js';
+import { layOut } from './layout.js';
+import { flattenedNote, singleFile } from './single-file.js';
+
+/** One write call: large enough that the call does not count, small enough that an abort is felt. */
+const WRITE_BYTES = 16n << 20n;
+
+/** A file to write: its head (length and header), and where its data lies in the region. */
+interface WeightFile {
+  readonly name: string;
+  readonly head: Buffer;
+  readonly offset: bigint;
+  readonly bytes: bigint;
+}
+
+/**
+ * A model directory equal to the seed's: the same files with the same headers, or one model.safetensors where the seed
+ * has no files. It is written beside its place and renamed, so that half a model is never seen.
+ */
+export class DirectoryDestination implements DestinationWriter {
+  notes: readonly string[] = [];
+  private readonly path: string;
+  private readonly partial: string;
+  private region: Region | undefined;
+  private files: readonly WeightFile[] = [];
+  private created = false;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+    this.partial = join(dirname(this.path), `.${basename(this.path)}.partial-${String(process.pid)}`);
+  }
+
+  async prepare(catalog: Catalog): Promise<Placement> {
+    await this.refuseOccupied();
+    for (const { name } of [...catalog.weightFiles, ...catalog.modelFiles]) refuseUnsafeName(name, catalog.peer);
+    try {
+      await mkdir(dirname(this.path), { recursive: true });
+      await mkdir(this.partial);
+      this.created = true;
+      await this.refuseFull(catalog);
+    } catch (error) {
+      throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
+    }
+    return catalog.weightFiles.length > 0 && catalog.tensors.every((tensor) => tensor.file >= 0) ? await this.asFiles(catalog) : await this.asOne(catalog);
+  }
+
+  async commit(catalog: Catalog, fetchFile: FetchFile | undefined, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<PullOutput> {
+    const names: string[] = [];
+    try {
+      for (const file of this.files) {
+        await this.writeWeights(file, progress, signal);
+        names.push(file.name);
+      }
+      for (const file of fetchFile === undefined ? [] : catalog.modelFiles) {
+        await this.writeModelFile(file, fetchFile as FetchFile, signal);
+        names.push(file.name);
+      }
+      // An empty directory may be in the place (refuseOccupied saw to that): rename needs it gone.
+      await rmdir(this.path).catch((error: unknown) => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      });
+      await rename(this.partial, this.path);
+      this.created = false;
+    } catch (error) {
+      throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
+    }
+    this.region?.close();
+    return { kind: 'directory', path: this.path, files: names };
+  }
+
+  async abandon(): Promise<void> {
+    this.region?.close();
+    if (this.created) await rm(this.partial, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  private async asFiles(catalog: Catalog): Promise<Placement> {
+    const layout = layOut(catalog);
+    this.region = await Region.allocate(layout.bytes > 0n ? layout.bytes : 1n);
+    this.files = catalog.weightFiles.map((file, index) => {
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(file.header.length));
+      return { name: file.name, head: Buffer.concat([length, file.header]), offset: layout.files[index] ?? 0n, bytes: file.dataBytes };
+    });
+    return { tensors: catalog.tensors, at: layout.tensors.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
+  }
+
+  private async asOne(catalog: Catalog): Promise<Placement> {
+    const file = singleFile(catalog.tensors);
+    this.notes = flattenedNote(file.flattened);
+    this.region = await Region.allocate(file.bytes);
+    const start = BigInt(file.head.length);
+    this.files = [{ name: 'model.safetensors', head: file.head, offset: start, bytes: file.bytes - start }];
+    return { tensors: catalog.tensors, at: file.offsets.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
+  }
+
+  private async writeWeights(file: WeightFile, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<void> {
+    const region = this.region;
+    if (region === undefined) throw new WeightcastError('ERR_INTERNAL', 'commit before prepare');
+    const handle = await open(join(this.partial, file.name), 'wx');
+    try {
+      await writeAll(handle, file.head);
+      for (let done = 0n; done < file.bytes; ) {
+        throwIfAborted(signal, 'write');
+        const step = file.bytes - done < WRITE_BYTES ? file.bytes - done : WRITE_BYTES;
+        await writeAll(handle, region.view(file.offset + done, Number(step)));
+        done += step;
+        progress(step);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  private async writeModelFile(file: Catalog['modelFiles'][number], fetchFile: FetchFile, signal: AbortSignal | undefined): Promise<void> {
+    const hash = createHash('sha256');
+    let size = 0n;
+    const handle = await open(join(this.partial, file.name), 'wx');
+    try {
+      for await (const chunk of fetchFile(file.name)) {
+        throwIfAborted(signal, 'write');
+        size += BigInt(chunk.length);
+        if (size > file.size) break;
+        hash.update(chunk);
+        await writeAll(handle, chunk);
+      }
+    } finally {
+      await handle.close();
+    }
+    if (size !== file.size || hash.digest('hex') !== file.sha256) {
+      throw new WeightcastError('ERR_CHECKSUM_MISMATCH', `${file.name} differs from what the seed announced (${String(file.size)} bytes); it may have changed there`, {
+        file: file.name,
+      });
+    }
+  }
+
+  private async refuseOccupied(): Promise<void> {
+    const entries = await readdir(this.path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
+    });
+    if (entries.length > 0) {
+      throw new WeightcastError('ERR_ALREADY_EXISTS', `${this.path} is not empty; choose a new directory or remove what is there`, { file: this.path });
+    }
+  }
+
+  /** A full disk is found before the wire is used; it can still fill up later, which `commit` reports. */
+  private async refuseFull(catalog: Catalog): Promise<void> {
+    const needed = catalog.modelFiles.reduce((sum, file) => sum + file.size, catalog.bytes);
+    const { bavail, bsize } = await statfs(this.partial, { bigint: true });
+    if (bavail * bsize < needed) {
+      throw new WeightcastError('ERR_DISK_FULL', `${this.path} needs ${String(needed)} bytes, but its file system has ${String(bavail * bsize)} free; free some or choose another place`, {
+        file: this.path,
+      });
+    }
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
+}
+
+/** File names come from the peer: they must stay inside the directory. */
+function refuseUnsafeName(name: string, peer: string): void {
+  if (name === '' || name.startsWith('.') || name.length > 255 || /[/\\\0]/.test(name)) {
+    throw new WeightcastError('ERR_PROTOCOL', `${peer} publishes a file with the unsafe name ${JSON.stringify(name)}`, { peer, file: name });
+  }
+}

@@ -1,0 +1,24 @@
+import type { Destination } from '../options.js';
+import type { DestinationWriter } from './destination.js';
+import { DirectoryDestination } from './directory.js';
+import { MemoryDestination } from './memory.js';
+import { OwnTensors } from './own-tensors.js';
+import { SharedDestination } from './shared.js';
+
+export type { DestinationWriter, Placement } from './destination.js';
+
+/** @throws ERR_INVALID_ARGUMENT for a name that cannot be one. */
+export function destinationWriter(into: Destination): DestinationWriter {
+  switch (into.kind) {
+    case 'directory':
+      return new DirectoryDestination(into.path);
+    case 'shared':
+      return new SharedDestination(into.name);
+    case 'memory':
+      return new MemoryDestination(true);
+    case 'discard':
+      return new MemoryDestination(false);
+    case 'tensors':
+      return new OwnTensors(into.tensors);
+  }
+}

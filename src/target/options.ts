@@ -1,0 +1,147 @@
+import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import type { Logger } from '../observe/logger.js';
+import type { Region } from '../region.js';
+import type { TensorMemory } from '../seed/options.js';
+
+/** A tensor that the target must find at the seed. */
+export interface ExpectedTensor {
+  readonly name: string;
+  /** safetensors name; `torch.bfloat16` is accepted too. Compared where the seed says its own. */
+  readonly dtype?: string;
+  readonly shape?: readonly number[];
+  /** Compared always. Default: follows from dtype and shape, or from the memory given. */
+  readonly bytes?: bigint;
+}
+
+/** A tensor and the caller's memory that it goes into; its size is expected of the seed. */
+export interface TargetTensor extends ExpectedTensor {
+  /** Written by the NIC: keep it alive and do not look at it before the pull has settled. */
+  readonly data: TensorMemory;
+}
+
+/**
+ * Where the weights go.
+ * - `directory`: safetensors files and the model's other files, appearing all at once when every byte is verified.
+ * - `shared`: one safetensors file in POSIX shared memory, `/dev/shm/NAME`, read into without a copy.
+ * - `memory`: a region that the result hands over; the caller closes it.
+ * - `tensors`: the caller's own buffers.
+ * - `discard`: memory that is dropped; for measuring.
+ */
+export type Destination =
+  | { readonly kind: 'directory'; readonly path: string }
+  | { readonly kind: 'shared'; readonly name: string }
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
+  | { readonly kind: 'discard' };
+
+export interface PullOptions {
+  /** Must equal the seed's. Fields left out have their proto3 defaults. */
+  readonly identity: Partial<SourceIdentity> & { readonly modelName: string };
+  /** The metadata server, `host:port`. */
+  readonly server: string;
+  /** Own rank, default 0: only a seed of the same rank has the same shard. */
+  readonly rank?: number;
+  readonly into: Destination;
+  /** Tensors that must be there, whatever the destination; checked before anything is allocated. */
+  readonly expect?: readonly ExpectedTensor[];
+  /** Wait so long for a READY source; default 0 fails at once. */
+  readonly waitMs?: number;
+  /** Default `auto`: RDMA when both sides have it, else TCP with the reason in {@link PullResult.transportReason}. */
+  readonly transport?: 'auto' | 'rdma' | 'tcp';
+  /** RDMA devices to use; default all with an active port. */
+  readonly devices?: readonly string[];
+  readonly gidIndex?: number;
+  /** The address under which the seed may call back (old Mooncake seeds do). Default: the one with the route outside. */
+  readonly host?: string;
+  /** Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. */
+  readonly verify?: boolean;
+  /** Queue pairs a rail, default 2 (Mooncake's); every one has up to 16 reads or more in flight. */
+  readonly queuePairs?: number;
+  /** TCP connections, default 4. */
+  readonly connections?: number;
+  /** Largest read. Default 1 MiB over RDMA (saturates 400 Gb/s at 16 in flight), 8 MiB over TCP (one round trip each). */
+  readonly sliceBytes?: number;
+  /** Read tensor by tensor instead of merging neighbours; for measuring what merging brings. Default false. */
+  readonly perTensor?: boolean;
+  /** No progress for so long fails the pull. Default 10 000 ms. */
+  readonly stallTimeoutMs?: number;
+  readonly logger?: Logger;
+  /** Ends the pull with ERR_ABORTED, after the last read has drained; nothing is left behind. */
+  readonly signal?: AbortSignal;
+}
+
+export type PullPhase = 'discover' | 'prepare' | 'register' | 'connect' | 'wire' | 'verify' | 'write';
+
+export interface PullProgress {
+  readonly phase: PullPhase;
+  /** Of the phase; both 0 where a phase has no bytes to count. */
+  readonly bytes: bigint;
+  readonly totalBytes: bigint;
+  /** Since the pull began. */
+  readonly elapsedMs: number;
+}
+
+/** One path that carried bytes. */
+export interface LaneResult {
+  /** `rxe0>rxe1` or `tcp #2`. */
+  readonly name: string;
+  readonly localDevice: string | undefined;
+  readonly remoteDevice: string | undefined;
+  readonly bytes: bigint;
+  readonly workRequests: number;
+  /** From the start of the wire phase. */
+  readonly firstByteMs: number;
+  /** Why this lane ended early while the others finished; `''` when it did not. */
+  readonly failure: string;
+}
+
+/** A tensor in memory that a pull handed over. */
+export interface PlacedTensor {
+  readonly name: string;
+  /** safetensors name; `''` when the seed did not say. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  readonly bytes: bigint;
+  /** Bytes from the start of the region. */
+  readonly offset: bigint;
+}
+
+export interface PullResult {
+  readonly sourceId: string;
+  readonly workerId: string;
+  readonly rank: number;
+  /** `host:port` of the seed. */
+  readonly peer: string;
+  readonly tensors: number;
+  readonly bytes: bigint;
+  /** What was really used. */
+  readonly transport: 'rdma' | 'tcp';
+  /** Why not RDMA; `''` when it was. */
+  readonly transportReason: string;
+  /** RDMA in software (Soft-RoCE) on our side: not RDMA hardware. */
+  readonly software: boolean;
+  readonly lanes: readonly LaneResult[];
+  /** Reads posted or sent, retries included. */
+  readonly workRequests: number;
+  /** Milliseconds. */
+  readonly phases: Readonly<Record<PullPhase, number>>;
+  readonly totalMs: number;
+  /** Bytes over the wire phase, 10^9 bytes a second. */
+  readonly wireGBps: number;
+  /** Memory regions registered on each device. */
+  readonly registrations: number;
+  /** Longest time that the event loop was blocked while bytes were on the wire, ms. */
+  readonly eventLoopMaxDelayMs: number;
+  /** What was compared with the seed's checksums; `undefined` when nothing was. */
+  readonly verified: { readonly algorithm: 'xxh3-64'; readonly tensors: number; readonly bytes: bigint } | undefined;
+  /** What the seed could not give, or was not used, in sentences. */
+  readonly notes: readonly string[];
+  readonly output: PullOutput;
+}
+
+export type PullOutput =
+  | { readonly kind: 'directory'; readonly path: string; readonly files: readonly string[] }
+  | { readonly kind: 'shared'; readonly name: string; readonly path: string; readonly bytes: bigint }
+  | { readonly kind: 'memory'; readonly region: Region; readonly tensors: readonly PlacedTensor[] }
+  | { readonly kind: 'tensors' }
+  | { readonly kind: 'discard' };

@@ -1,0 +1,83 @@
+/** The wire phase: one native transfer, sampled. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { WeightcastError, toWeightcastError } from '../errors.js';
+import { native, type NativeOutcome } from '../native.js';
+import type { Connection } from './connection.js';
+import type { Placement } from './destinations/index.js';
+
+/** How often progress is sampled: often enough for a smooth bar, too seldom to cost anything. */
+export const SAMPLE_MS = 100;
+/** Resolution of the event loop's watch, ms: what an idle loop shows as delay. */
+const WATCH_MS = 2;
+
+export interface WireOptions {
+  readonly sliceBytes: number;
+  readonly merge: boolean;
+  readonly peer: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (bytes: bigint, totalBytes: bigint) => void;
+}
+
+export interface WireResult {
+  readonly outcome: NativeOutcome;
+  /** Longest time that the event loop was blocked, ms. */
+  readonly eventLoopMaxDelayMs: number;
+}
+
+/**
+ * Reads every tensor of the placement. Settles only when no byte can land any more.
+ * @throws ERR_ABORTED, ERR_PEER_LOST, ERR_REMOTE_ACCESS, ERR_STALLED, ERR_PROTOCOL, ERR_VERBS.
+ */
+export async function transfer(connection: Connection, placement: Placement, options: WireOptions): Promise<WireResult> {
+  const { tensors, at, regions } = placement;
+  const columns = {
+    remoteAddress: BigUint64Array.from(tensors, (tensor) => tensor.address),
+    length: BigUint64Array.from(tensors, (tensor) => tensor.bytes),
+    localOffset: BigUint64Array.from(at, (place) => place.offset),
+    region: Uint32Array.from(at, (place) => place.region),
+  };
+  const watch = monitorEventLoopDelay({ resolution: WATCH_MS });
+  watch.enable();
+  const running = native().startTransfer({
+    ...columns,
+    regions,
+    bufferAddress: connection.bufferAddress,
+    bufferLength: connection.bufferLength,
+    lanes: connection.lanes.map((open) => open.lane),
+    sliceBytes: Math.min(options.sliceBytes, connection.maxMessage),
+    maxSegments: connection.maxSegments,
+    merge: options.merge,
+  });
+  const cancel = (): void => {
+    running.cancel();
+  };
+  const sample = (): void => {
+    const { bytes, totalBytes } = running.progress();
+    options.onProgress(bytes, totalBytes);
+  };
+  if (options.signal?.aborted === true) cancel();
+  options.signal?.addEventListener('abort', cancel, { once: true });
+  const timer = setInterval(sample, SAMPLE_MS);
+  try {
+    const outcome = await running.done.catch((error: unknown) => {
+      throw toWeightcastError(error, { doing: 'cannot plan the reads', peer: options.peer });
+    });
+    watch.disable();
+    if (outcome.fault !== undefined) throw failed(outcome, options);
+    sample();
+    return { outcome, eventLoopMaxDelayMs: Math.max(0, watch.max / 1e6 - WATCH_MS) };
+  } finally {
+    clearInterval(timer);
+    watch.disable();
+    options.signal?.removeEventListener('abort', cancel);
+  }
+}
+
+function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
+  if (options.signal?.aborted === true) {
+    return new WeightcastError('ERR_ABORTED', `pull from ${options.peer} aborted after ${String(outcome.bytes)} bytes`, { cause: options.signal.reason, peer: options.peer });
+  }
+  const lane = outcome.lanes.find((candidate) => candidate.fault !== undefined);
+  const over = lane === undefined ? '' : ` over ${lane.name}`;
+  return toWeightcastError(outcome.fault, { doing: `reading from ${options.peer}${over} failed after ${String(outcome.bytes)} bytes`, peer: options.peer });
+}
