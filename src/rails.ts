@@ -1,5 +1,6 @@
 /** Rails: the local RDMA NICs that one seed or pull uses, and why there are none if there are none. */
 import { WeightcastError, toWeightcastError } from './errors.js';
+import type { SegmentDevice } from './handshake/index.js';
 import { native, type NativeDevicePort, type NativeNic } from './native.js';
 
 export interface RailOptions {
@@ -46,6 +47,11 @@ export async function openRails(options: RailOptions): Promise<Rails> {
 
 export async function closeRails(rails: Pick<Rails, 'nics'>): Promise<void> {
   await Promise.all(rails.nics.map((nic) => nic.close()));
+}
+
+/** The NICs as a segment descriptor lists them. */
+export function segmentDevices(nics: readonly NativeNic[]): SegmentDevice[] {
+  return nics.map(({ device, gid, lid }) => ({ name: device, gid, lid }));
 }
 
 async function chosenPorts(options: RailOptions): Promise<NativeDevicePort[]> {

@@ -74,6 +74,14 @@ class Handle : public Napi::ObjectWrap<Derived> {
 
   [[nodiscard]] const std::shared_ptr<Runtime>& runtime() const { return runtime_; }
 
+  /// End of a handle that served something. Collected without `close`, it warns: the service ended unasked.
+  template <typename T>
+  void forget(std::shared_ptr<T> owner) {
+    if (owner == nullptr) return;
+    runtime_->settler().notify([](Napi::Env env) { Addon::of(env).warn_forgotten(Derived::kClass, Derived::kName); });
+    runtime_->drop(std::move(owner));
+  }
+
   /// `close()` of a handle: lets go of `owner` on a native thread; later calls give the same promise.
   template <typename T>
   Napi::Value close_once(Napi::Env env, std::shared_ptr<T>& owner) {

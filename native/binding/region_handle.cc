@@ -49,7 +49,7 @@ void RegionHandle::define(Addon& addon, Napi::Env env) {
 }
 
 RegionHandle::RegionHandle(const Napi::CallbackInfo& info)
-    : Handle(info), held_(newborn(info)), windows_(std::make_shared<Windows>(runtime())) {
+    : Handle(info), held_(newborn(info)), windows_(runtime()) {
   const memory::Region& region = *held_.region;
   const Napi::Env env = info.Env();
   const auto self = info.This().As<Napi::Object>();
@@ -96,6 +96,17 @@ const memory::RegionPtr& RegionHandle::range(Napi::Env env, std::uint64_t offset
   return all;
 }
 
+std::uint64_t RegionHandle::begin_write(Napi::Env env, const Napi::Value& handle) {
+  unwrap(handle, "region").windows_.begin_write();
+  return Addon::of(env).pin(handle.As<Napi::Object>());
+}
+
+void RegionHandle::end_write(Napi::Env env, std::uint64_t number) {
+  const Napi::Object handle = Addon::of(env).pinned(number);
+  Addon::of(env).unpin(number);
+  unwrap(handle, "region").windows_.end_write(env);
+}
+
 Napi::Value RegionHandle::view(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::uint64_t offset = to_u64(info[0], "offset");
@@ -104,7 +115,7 @@ Napi::Value RegionHandle::view(const Napi::CallbackInfo& info) {
   if (!region->writable()) {
     throw invalid_argument(env, "the region is read-only: a store through a view would fault; copy with read()");
   }
-  return windows_->open(env, region, offset, length);
+  return windows_.open(env, region, offset, length);
 }
 
 Napi::Value RegionHandle::read(const Napi::CallbackInfo& info) {
@@ -138,7 +149,7 @@ Napi::Value RegionHandle::read(const Napi::CallbackInfo& info) {
 
 void RegionHandle::close(const Napi::CallbackInfo& info) {
   give_up();
-  windows_->close(info.Env());
+  windows_.close(info.Env());
 }
 
 }  // namespace weightcast::binding

@@ -30,7 +30,11 @@ class RegionHandle final : public Handle<RegionHandle, HeldRegion> {
   [[nodiscard]] const memory::RegionPtr& region(Napi::Env env) const;
   /// The same with a check: throws OUT_OF_RANGE unless [offset, offset + length) is inside.
   const memory::RegionPtr& range(Napi::Env env, std::uint64_t offset, std::uint64_t length) const;
-  [[nodiscard]] const std::shared_ptr<Windows>& windows() const { return windows_; }
+
+  /// A native operation writes into the region behind `handle`, which is kept alive until `end_write` of the number
+  /// that is returned. Native threads carry the number.
+  static std::uint64_t begin_write(Napi::Env env, const Napi::Value& handle);
+  static void end_write(Napi::Env env, std::uint64_t number);
 
  private:
   Napi::Value view(const Napi::CallbackInfo& info);
@@ -39,7 +43,7 @@ class RegionHandle final : public Handle<RegionHandle, HeldRegion> {
   void give_up();
 
   HeldRegion held_;
-  std::shared_ptr<Windows> windows_;
+  Windows windows_;
   std::int64_t accounted_ = 0;  // bytes told to V8's garbage collector
 };
 

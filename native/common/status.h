@@ -32,8 +32,8 @@ enum class Code : std::uint8_t {
 /// The outcome of a native call. Never thrown on the data path; `binding/` turns it into a JavaScript error.
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
-  std::string message;       ///< one sentence: the value, the call and what to do
-  std::string call;          ///< the failing C call, for example "ibv_modify_qp(RTR)"; empty if none
+  std::string message{};     ///< one sentence: the value, the call and what to do
+  std::string call{};        ///< the failing C call, for example "ibv_modify_qp(RTR)"; empty if none
   int error_number = 0;      ///< errno of that call; 0 if none
   int wc_status = 0;         ///< ibv_wc_status of the completion that failed; 0 (SUCCESS) if none
   std::uint32_t vendor_error = 0;

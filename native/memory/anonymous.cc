@@ -64,13 +64,15 @@ Result<RegionPtr> allocate(std::uint64_t size, HugePages huge_pages) {
     if (huge_pages == HugePages::kRequire) {
       return mmap_error(size, ENOMEM,
                         huge == 0 ? "this kernel has no huge pages"
-                                  : std::to_string(needed) + " huge pages of " + std::to_string(huge) + " bytes are needed and " +
-                                        std::to_string(limits.huge_pages_free) + " are free; raise vm.nr_hugepages");
+                                  : std::to_string(needed) + " huge pages of " + std::to_string(huge) +
+                                        " bytes are needed and " + std::to_string(limits.huge_pages_free) +
+                                        " are free; raise vm.nr_hugepages");
     }
   }
   if (Status status = check_available(size, "a region"); !status.ok()) return status;
   if (RegionPtr region = map_base(size, huge_pages == HugePages::kAuto)) return region;
-  return mmap_error(size, errno, "the kernel refused; see vm.overcommit_memory and the address space limit (ulimit -v)");
+  return mmap_error(size, errno,
+                    "the kernel refused; see vm.overcommit_memory and the address space limit (ulimit -v)");
 }
 
 }  // namespace weightcast::memory

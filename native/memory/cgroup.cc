@@ -71,7 +71,8 @@ std::optional<std::uint64_t> cgroup_available(std::string_view membership, const
     const std::string path(line.substr(second + 1));
     std::optional<std::uint64_t> available;
     if (controllers == ",,") available = least_available(mount, path, kVersion2);
-    if (controllers.find(",memory,") != std::string::npos) available = least_available(mount + "/memory", path, kVersion1);
+    if (controllers.find(",memory,") != std::string::npos)
+      available = least_available(mount + "/memory", path, kVersion1);
     if (available) least = std::min(least.value_or(UINT64_MAX), *available);
   }
   return least;

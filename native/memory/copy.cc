@@ -48,7 +48,8 @@ class Copier {
 
 Status copy(const Region& from, const Region& into, unsigned threads) {
   if (from.size() != into.size() || !into.writable()) {
-    return Status::error(Code::kInvalidArgument, "cannot copy a region of " + std::to_string(from.size()) + " bytes into " +
+    return Status::error(Code::kInvalidArgument, "cannot copy a region of " + std::to_string(from.size()) +
+                                                     " bytes into " +
                                                      (into.writable() ? "one of " : "a read-only one of ") +
                                                      std::to_string(into.size()) + " bytes");
   }

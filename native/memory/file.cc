@@ -52,7 +52,7 @@ class FileRegion final : public MappedRegion {
 };
 
 Status check_file(int fd, const std::string& path, std::uint64_t offset, std::uint64_t size) {
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd, &info) != 0) return Status::system(Code::kIo, "fstat", errno, "cannot look at " + path);
   if (!S_ISREG(info.st_mode)) return Status::error(Code::kInvalidArgument, path + " is not a regular file");
   const auto length = static_cast<std::uint64_t>(info.st_size);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -38,7 +39,7 @@ bool has_ipc_lock() {
   std::ifstream file("/proc/self/status");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("CapEff:")) continue;
-    const std::uint64_t effective = std::stoull(line.substr(7), nullptr, 16);
+    const std::uint64_t effective = std::strtoull(line.c_str() + 7, nullptr, 16);
     return (effective >> unsigned{CAP_IPC_LOCK} & 1U) != 0 && in_first_user_namespace();
   }
   return false;

@@ -38,10 +38,11 @@ Status check_size(std::uint64_t size, const char* what) {
 Status check_available(std::uint64_t size, const char* what) {
   const auto available = read_limits().available;
   if (!available || size <= *available) return Status::success();
-  return Status::error(Code::kOutOfMemory, std::string("cannot make ") + what + " of " + std::to_string(size) +
-                                               " bytes: this host can give " + std::to_string(*available) +
-                                               " bytes (MemAvailable and the cgroup's memory limit); free memory or raise "
-                                               "the limit");
+  return Status::error(Code::kOutOfMemory,
+                       std::string("cannot make ") + what + " of " + std::to_string(size) +
+                           " bytes: this host can give " + std::to_string(*available) +
+                           " bytes (MemAvailable and the cgroup's memory limit); free memory or raise "
+                           "the limit");
 }
 
 Status Region::copy_out(std::uint64_t offset, std::span<std::byte> into) const {

@@ -52,16 +52,17 @@ class Region {
 using RegionPtr = std::shared_ptr<const Region>;
 
 /// Zeroed anonymous pages, page aligned. kAuto takes 2 MiB pages when the pool has enough of them, else base pages with
-/// MADV_HUGEPAGE. kOutOfMemory when mmap refuses or when the size exceeds what the host (MemAvailable, cgroup) can give:
-/// asked first, because touching pages that are not there ends in the OOM killer instead of an error.
+/// MADV_HUGEPAGE. kOutOfMemory when mmap refuses or when the size exceeds what the host (MemAvailable, cgroup) can
+/// give: asked first, because touching pages that are not there ends in the OOM killer instead of an error.
 Result<RegionPtr> allocate(std::uint64_t size, HugePages huge_pages);
 
-/// A new POSIX shared memory object `/name` of exactly `size` bytes, mapped read-write, its pages reserved (fallocate), so that a full
-/// /dev/shm is kOutOfMemory here and not SIGBUS later. The object stays until unlinked by the caller (an error or a
-/// dropped region never unlinks it). kAlreadyExists when the name is taken.
+/// A new POSIX shared memory object `/name` of exactly `size` bytes, mapped read-write, its pages reserved (fallocate),
+/// so that a full /dev/shm is kOutOfMemory here and not SIGBUS later. The object stays until unlinked by the caller (an
+/// error or a dropped region never unlinks it). kAlreadyExists when the name is taken.
 Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size);
 
-/// A read-only shared mapping of [offset, offset + size) of a file; `offset` need not be page aligned. kOutOfRange when the file is shorter.
+/// A read-only shared mapping of [offset, offset + size) of a file; `offset` need not be page aligned. kOutOfRange when
+/// the file is shorter.
 Result<RegionPtr> map_file(const std::string& path, std::uint64_t offset, std::uint64_t size);
 
 /// Memory that somebody else owns and keeps alive. `keep_alive` is dropped with the region.

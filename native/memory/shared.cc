@@ -27,9 +27,10 @@ Status reserve(int fd, const std::string& name, std::uint64_t size) {
     const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(length));
     if (error == EINTR) continue;
     if (error != 0) {
-      return make_error(Code::kOutOfMemory, "posix_fallocate", error, name, size,
-                        "/dev/shm cannot hold it; enlarge it (mount -o remount,size=..., docker --shm-size) or remove old "
-                        "objects");
+      return make_error(
+          Code::kOutOfMemory, "posix_fallocate", error, name, size,
+          "/dev/shm cannot hold it; enlarge it (mount -o remount,size=..., docker --shm-size) or remove old "
+          "objects");
     }
     offset += length;
   }
@@ -49,8 +50,8 @@ Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size
 
 Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size) {
   const std::string path = name.starts_with('/') ? name : "/" + name;
-  if (path.size() < 2 || path.size() > NAME_MAX || path.find('/', 1) != std::string::npos || path.find('\0') != std::string::npos ||
-      path == "/." || path == "/..") {
+  if (path.size() < 2 || path.size() > NAME_MAX || path.find('/', 1) != std::string::npos ||
+      path.find('\0') != std::string::npos || path == "/." || path == "/..") {
     return Status::error(Code::kInvalidArgument, "shared memory name '" + name + "' must have 1 to " +
                                                      std::to_string(NAME_MAX - 1) + " characters and no '/' in it");
   }
@@ -59,9 +60,10 @@ Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size) {
   const int fd = shm_open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (fd < 0) {
     const int error = errno;
-    return error == EEXIST ? make_error(Code::kAlreadyExists, "shm_open", error, path, size,
-                                        "an object of that name exists; choose another name, or remove it from /dev/shm")
-                           : make_error(Code::kIo, "shm_open", error, path, size, "/dev/shm does not let it");
+    return error == EEXIST
+               ? make_error(Code::kAlreadyExists, "shm_open", error, path, size,
+                            "an object of that name exists; choose another name, or remove it from /dev/shm")
+               : make_error(Code::kIo, "shm_open", error, path, size, "/dev/shm does not let it");
   }
   auto region = map_shared(fd, path, size);
   close(fd);

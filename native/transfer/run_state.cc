@@ -94,8 +94,10 @@ void RunState::lane_returned(std::uint32_t index, Status status) {
   bool last = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!status.ok() && first_failure_.ok() && !stopping()) first_failure_ = status;
-    if (ends_operation(status.code)) stop_locked();
+    // What stops the operation is its reason, even when another path broke before.
+    const bool decisive = ends_operation(status.code);
+    if (!status.ok() && !stopping() && (decisive || reason_.ok())) reason_ = status;
+    if (decisive) stop_locked();
     outcomes_[index] = {lanes_[index]->name(), lanes_[index]->report(), std::move(status)};
     last = --active_ == 0;
     changed_.notify_all();
@@ -118,7 +120,7 @@ void RunState::cancel() {
 Status RunState::verdict() const {
   if (all_landed()) return Status::success();
   if (cancelled_.load()) return Status::error(Code::kCancelled, "The transfer was cancelled");
-  if (!first_failure_.ok()) return first_failure_;
+  if (!reason_.ok()) return reason_;
   if (outcomes_.empty()) return Status::error(Code::kInvalidArgument, "A transfer needs at least one lane");
   return Status::error(Code::kInternal, "Every lane returned, but not every slice has landed");
 }

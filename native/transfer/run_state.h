@@ -75,7 +75,7 @@ class RunState final : public transport::SliceFeed {
   std::uint32_t active_;                                   // lanes that have not returned
   std::uint32_t waiting_ = 0;                              // of those, in wait_for_work
   bool exhausted_ = false;                                 // all of those wait: nobody is left to give anything back
-  Status first_failure_;
+  Status reason_;                                          // of the failure, should it come to that
   std::vector<LaneOutcome> outcomes_;
   Clock::time_point started_;
   std::function<void(const Outcome&)> finished_;

@@ -33,9 +33,9 @@ Result<std::shared_ptr<CompletionQueue>> CompletionQueue::create(std::shared_ptr
   if (cq == nullptr) {
     const int error = errno;
     (void)library.destroy_comp_channel(channel);
-    return Status::system(
-        Code::kVerbs, call, error,
-        "cannot make a completion queue of " + std::to_string(entries) + " entries on RDMA device " + context->device());
+    return Status::system(Code::kVerbs, call, error,
+                          "cannot make a completion queue of " + std::to_string(entries) + " entries on RDMA device " +
+                              context->device());
   }
   return std::shared_ptr<CompletionQueue>(new CompletionQueue(std::move(context), channel, cq));
 }

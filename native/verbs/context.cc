@@ -16,11 +16,11 @@ class DeviceList {
     ibv_device** devices = library->get_device_list(&count);
     if (devices != nullptr) return DeviceList(std::move(library), devices, count);
     const int error = errno;
-    const char* advice = error == ENOSYS
-                             ? "this kernel has no RDMA support, or it is not loaded (modprobe ib_uverbs, and the driver "
-                               "of the NIC; rdma_rxe for Soft-RoCE)"
-                             : "the list of RDMA devices cannot be read; in a container, /sys and /dev/infiniband must be "
-                               "those of the host";
+    const char* advice =
+        error == ENOSYS ? "this kernel has no RDMA support, or it is not loaded (modprobe ib_uverbs, and the driver "
+                          "of the NIC; rdma_rxe for Soft-RoCE)"
+                        : "the list of RDMA devices cannot be read; in a container, /sys and /dev/infiniband must be "
+                          "those of the host";
     return Status::system(Code::kRdmaUnavailable, "ibv_get_device_list", error,
                           std::string("RDMA is not available: ") + advice);
   }

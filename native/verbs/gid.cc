@@ -65,12 +65,13 @@ Result<ibv_gid> parse_gid(std::string_view text) {
     gid.raw[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   if (valid) return gid;
-  return Status::error(Code::kInvalidArgument, "GID '" + std::string(text.substr(0, 64)) +
-                                                   "' is not 16 pairs of hex digits joined by ':'");
+  return Status::error(Code::kInvalidArgument,
+                       "GID '" + std::string(text.substr(0, 64)) + "' is not 16 pairs of hex digits joined by ':'");
 }
 
 std::vector<GidEntry> read_gid_table(const Context& context, std::uint8_t port, int length) {
-  const std::string base = "/sys/class/infiniband/" + context.device() + "/ports/" + std::to_string(port) + "/gid_attrs/";
+  const std::string base =
+      "/sys/class/infiniband/" + context.device() + "/ports/" + std::to_string(port) + "/gid_attrs/";
   std::vector<GidEntry> table;
   for (int index = 0; index < std::min(length, 256); ++index) {  // modify_qp takes an index of 8 bits
     ibv_gid gid{};

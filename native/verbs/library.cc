@@ -42,9 +42,10 @@ Result<LibraryPtr> load_library_file(const std::string& file) {
   void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
     const char* error = dlerror();
-    return unavailable("cannot load libibverbs (" + std::string(error != nullptr ? error : file) +
-                       "); install the packages libibverbs1 and ibverbs-providers (Debian, Ubuntu) or libibverbs (RHEL), "
-                       "or name the file in WEIGHTCAST_IBVERBS_LIB");
+    return unavailable(
+        "cannot load libibverbs (" + std::string(error != nullptr ? error : file) +
+        "); install the packages libibverbs1 and ibverbs-providers (Debian, Ubuntu) or libibverbs (RHEL), "
+        "or name the file in WEIGHTCAST_IBVERBS_LIB");
   }
   auto library = std::make_shared<Library>();
   const char* missing = nullptr;
@@ -82,7 +83,8 @@ Result<LibraryPtr> load_library_file(const std::string& file) {
   const char* optional_missing = nullptr;
   resolve(handle, library->reg_mr_iova2, "ibv_reg_mr_iova2", "IBVERBS_1.8", optional_missing);
   // Before any registration: on kernels older than 5.12 a fork() would otherwise leave the device writing to pages that
-  // the parent no longer sees. It fails when somebody else in this process has registered before; RDMA works all the same.
+  // the parent no longer sees. It fails when somebody else in this process has registered before; RDMA works all the
+  // same.
   library->fork_safe = library->fork_init() == 0;
   return LibraryPtr(std::move(library));
 }

@@ -21,8 +21,9 @@ Result<std::unique_ptr<MemoryRegion>> MemoryRegion::create(std::shared_ptr<Prote
   }
   if (region != nullptr) return std::unique_ptr<MemoryRegion>(new MemoryRegion(std::move(pd), region));
   const int error = errno;
-  return Status::system(Code::kRegistration, "ibv_reg_mr", error,
-                        "cannot register " + std::to_string(length) + " bytes on RDMA device " + pd->context()->device());
+  return Status::system(
+      Code::kRegistration, "ibv_reg_mr", error,
+      "cannot register " + std::to_string(length) + " bytes on RDMA device " + pd->context()->device());
 }
 
 MemoryRegion::~MemoryRegion() { (void)pd_->context()->library().dereg_mr(region_); }

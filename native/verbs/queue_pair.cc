@@ -5,12 +5,12 @@
 namespace weightcast::verbs {
 namespace {
 
-constexpr std::uint8_t kAckTimeout = 14;      // 4.096 µs · 2^14 = 67 ms a try
-constexpr std::uint8_t kRetryCount = 6;       // a dead peer shows after about 0.5 s; 7 is for ever on Soft-RoCE
-constexpr std::uint8_t kRnrRetryCount = 6;    // reads need no receive request, so this never counts
-constexpr std::uint8_t kMinRnrTimer = 12;     // 0.64 ms
+constexpr std::uint8_t kAckTimeout = 14;    // 4.096 µs · 2^14 = 67 ms a try
+constexpr std::uint8_t kRetryCount = 6;     // a dead peer shows after about 0.5 s; 7 is for ever on Soft-RoCE
+constexpr std::uint8_t kRnrRetryCount = 6;  // reads need no receive request, so this never counts
+constexpr std::uint8_t kMinRnrTimer = 12;   // 0.64 ms
 constexpr std::uint8_t kHopLimit = 16;
-constexpr std::uint32_t kFirstPsn = 0;        // Mooncake does not exchange it: 0 on both sides
+constexpr std::uint32_t kFirstPsn = 0;  // Mooncake does not exchange it: 0 on both sides
 
 }  // namespace
 
@@ -70,8 +70,8 @@ Status QueuePair::to_ready_to_receive(const PathAttributes& path) {
   attributes.ah_attr.dlid = path.peer_lid;
   attributes.ah_attr.port_num = path.port;
   return modify(attributes,
-                IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC |
-                    IBV_QP_MIN_RNR_TIMER,
+                IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
+                    IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER,
                 "ibv_modify_qp(RTR)",
                 ", GID index " + std::to_string(path.gid_index) + ", MTU " + std::to_string(128U << path.mtu) + ", " +
                     std::to_string(path.max_dest_reads) + " reads served at once");
@@ -85,10 +85,10 @@ Status QueuePair::to_ready_to_send(const PathAttributes& path) {
   attributes.rnr_retry = kRnrRetryCount;
   attributes.sq_psn = kFirstPsn;
   attributes.max_rd_atomic = path.max_reads;
-  return modify(attributes,
-                IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN |
-                    IBV_QP_MAX_QP_RD_ATOMIC,
-                "ibv_modify_qp(RTS)", ", " + std::to_string(path.max_reads) + " reads in flight");
+  return modify(
+      attributes,
+      IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC,
+      "ibv_modify_qp(RTS)", ", " + std::to_string(path.max_reads) + " reads in flight");
 }
 
 Status QueuePair::to_error() {

@@ -14,9 +14,9 @@ namespace weightcast::verbs {
 /// What INIT → RTR → RTS need to know of the path and the peer.
 struct PathAttributes {
   std::uint8_t port = 1;
-  std::uint8_t gid_index = 0;   ///< local
+  std::uint8_t gid_index = 0;  ///< local
   ibv_gid peer_gid{};
-  std::uint16_t peer_lid = 0;   ///< 0 on RoCE
+  std::uint16_t peer_lid = 0;  ///< 0 on RoCE
   std::uint32_t peer_number = 0;
   ibv_mtu mtu = IBV_MTU_1024;
   std::uint8_t max_dest_reads = 1;  ///< reads of the peer that are served at once

@@ -45,9 +45,21 @@ function* ended(passed, data, names, counts) {
     yield `✓ ${where}${title} (${data.details.duration_ms.toFixed(0)} ms)\n`;
   } else if (ownFailure) {
     counts.failed += 1;
-    const cause = data.details.error?.cause ?? data.details.error;
-    yield `✗ ${where}${title}\n${indent(inspect(cause, { colors: false, depth: 6 }))}\n`;
+    yield `✗ ${where}${title}\n${indent(explain(data.details.error))}\n`;
   }
+}
+
+/** What the test threw, without the runner's own stack frames; for a file that crashed, how it ended. */
+function explain(error) {
+  const cause = error?.cause ?? error;
+  if (!(cause instanceof Error)) {
+    const ending = error?.signal ? ` by ${error.signal}` : error?.exitCode ? ` with exit status ${error.exitCode}` : '';
+    return `${typeof cause === 'string' ? cause : inspect(cause)}${ending}`;
+  }
+  return inspect(cause, { colors: false, depth: 6 })
+    .split('\n')
+    .filter((line) => !/^\s+at .*\(?node:internal/.test(line))
+    .join('\n');
 }
 
 function indent(text) {

@@ -45,7 +45,9 @@ export async function fetchDescriptor(sessionId: string, own: SegmentDescriptor,
   const request = { type: MessageType.metadata, json: encodeDescriptor(own).json, doing: 'fetching the segment descriptor of' };
   const value = await ask(sessionId, request, descriptorLimit, options);
   if (value === null) {
-    throw new WeightcastError('ERR_HANDSHAKE', `${sessionId} has no segment to offer yet; it is still starting: try again`, { peer: sessionId });
+    throw new WeightcastError('ERR_HANDSHAKE', `${sessionId} has no segment to offer yet; it is still starting: try again`, {
+      peer: sessionId,
+    });
   }
   return decodeDescriptor(value, { peer: sessionId, prefer: options.prefer });
 }
@@ -55,7 +57,11 @@ export async function fetchDescriptor(sessionId: string, own: SegmentDescriptor,
  *
  * @throws WeightcastError `ERR_HANDSHAKE` for a reply that is no object (old peers reject with `null`); and as {@link exchange}.
  */
-export async function exchangeConnection(address: string, message: ConnectionMessage, options: ExchangeOptions = {}): Promise<ConnectionMessage> {
+export async function exchangeConnection(
+  address: string,
+  message: ConnectionMessage,
+  options: ExchangeOptions = {},
+): Promise<ConnectionMessage> {
   const request = { type: MessageType.connection, json: encodeConnection(message), doing: 'connecting queue pairs with' };
   const value = await ask(address, request, peerReadLimit, options);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -78,7 +84,9 @@ export async function sendNotify(address: string, message: NotifyMessage, option
   const request = { type: MessageType.notify, json: encodeNotify(message), doing: 'notifying' };
   const value = await ask(address, request, peerReadLimit, options);
   if (value === null || decodeNotify(value, address).message === '') {
-    throw new WeightcastError('ERR_HANDSHAKE', `${address} did not take the notification ${JSON.stringify(message.name)}`, { peer: address });
+    throw new WeightcastError('ERR_HANDSHAKE', `${address} did not take the notification ${JSON.stringify(message.name)}`, {
+      peer: address,
+    });
   }
 }
 

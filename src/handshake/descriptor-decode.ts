@@ -6,6 +6,8 @@ import type { JsonValue } from './json.js';
 
 const maxKey = 0xffff_ffff;
 const maxPort = 0xffff;
+/** Of a device or a host; the kernel's own limit for devices is 64. */
+const maxNameLength = 256;
 const endOfAddresses = 2n ** 64n;
 
 export interface DecodeOptions {
@@ -24,7 +26,8 @@ export function decodeDescriptor(value: unknown, options: DecodeOptions = {}): S
   const place: Place = { message: describe(options.peer), peer: options.peer };
   const fields = new Fields(value, place);
   const protocol = chooseProtocol(fields, options);
-  const devices = protocol === 'rdma' ? fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) : [];
+  const devices =
+    protocol === 'rdma' ? fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) : [];
   if (new Set(devices.map(({ name }) => name)).size !== devices.length) fields.fail('devices', 'distinct device names');
   const mixed = Array.isArray(fields.raw('protocol'));
   const buffers: SegmentBuffer[] = [];
@@ -56,7 +59,7 @@ export interface SegmentOwner {
 export function decodeOwner(value: unknown, peer?: string): SegmentOwner {
   const place: Place = { message: describe(peer), peer };
   const fields = new Fields(value, place);
-  const names = [fields.string('name'), fields.string('rdma_server_name')].filter((name) => name !== '');
+  const names = [fields.string('name'), fields.string('rdma_server_name')].filter((name) => name !== '' && name.length <= maxNameLength);
   return { names, devices: fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) };
 }
 
@@ -81,11 +84,17 @@ function chooseProtocol(fields: Fields, { peer, prefer = 'rdma' }: DecodeOptions
 
 function decodeDevice(value: JsonValue, place: Place): SegmentDevice {
   const fields = new Fields(value, place);
-  return { name: fields.nonEmpty('name'), gid: fields.gid('gid', false), lid: fields.uint('lid', 0xffff) };
+  return { name: fields.nonEmpty('name', maxNameLength), gid: fields.gid('gid', false), lid: fields.uint('lid', 0xffff) };
 }
 
 /** `undefined` for a buffer of another transport. */
-function decodeBuffer(value: JsonValue, place: Place, protocol: SegmentProtocol, mixed: boolean, devices: number): SegmentBuffer | undefined {
+function decodeBuffer(
+  value: JsonValue,
+  place: Place,
+  protocol: SegmentProtocol,
+  mixed: boolean,
+  devices: number,
+): SegmentBuffer | undefined {
   const fields = new Fields(value, place);
   if (mixed && fields.string('protocol') !== protocol) return undefined;
   const location = fields.nonEmpty('name');

@@ -1,7 +1,7 @@
 /** What a process offers for reading: Mooncake's segment descriptor, its JSON form, and how a reader picks devices. */
 import { WeightcastError } from '../errors.js';
 import { peerReadLimit } from './frame.js';
-import { type JsonObject, stringifyCompact } from './json.js';
+import { type JsonObject, type JsonValue, stringifyCompact } from './json.js';
 
 export type SegmentProtocol = 'rdma' | 'tcp';
 
@@ -106,7 +106,10 @@ function extrasObject(extras: SegmentExtras): JsonObject {
 }
 
 function rdmaObject(descriptor: SegmentDescriptor): JsonObject {
-  const matrix = [...descriptor.priorityMatrix].map(([location, row]) => [location, [[...row.preferred], [...row.others]]] as const);
+  const matrix = [...descriptor.priorityMatrix].map(([location, row]): [string, JsonValue] => [
+    location,
+    [[...row.preferred], [...row.others]],
+  ]);
   const count = descriptor.devices.length;
   return {
     ...commonObject(descriptor),
@@ -150,7 +153,10 @@ export function devicesFor(descriptor: SegmentDescriptor, location: string): Dev
   const usable = usableDevices(descriptor);
   const row = descriptor.priorityMatrix.get(location) ?? descriptor.priorityMatrix.get('*');
   if (row === undefined) return { preferred: usable, others: [] };
-  return { preferred: usable.filter((name) => row.preferred.includes(name)), others: usable.filter((name) => !row.preferred.includes(name)) };
+  return {
+    preferred: usable.filter((name) => row.preferred.includes(name)),
+    others: usable.filter((name) => !row.preferred.includes(name)),
+  };
 }
 
 /** The part of a NIC path before the `@`. */
@@ -192,7 +198,13 @@ export function tcpDescriptor(options: {
     tcpDataPort: options.tcpDataPort ?? 0,
     tcpProtoVersion: 2,
     devices: [],
-    buffers: (options.buffers ?? []).map(({ address, length }) => ({ location: options.name, address, length, remoteKeys: [], readable: true })),
+    buffers: (options.buffers ?? []).map(({ address, length }) => ({
+      location: options.name,
+      address,
+      length,
+      remoteKeys: [],
+      readable: true,
+    })),
     priorityMatrix: new Map(),
   };
 }

@@ -62,7 +62,10 @@ export class EndpointTable {
       }
     }
     if (excess > 0) {
-      throw new WeightcastError('ERR_HANDSHAKE', `the seed holds ${String(this.#queuePairs)} queue pairs of at most ${String(this.#maxQueuePairs)}`);
+      throw new WeightcastError(
+        'ERR_HANDSHAKE',
+        `the seed holds ${String(this.#queuePairs)} queue pairs of at most ${String(this.#maxQueuePairs)}`,
+      );
     }
     const slot: Slot = { path, peerNumbers, state: { at: 'connecting' } };
     this.#slots.add(slot);
@@ -92,15 +95,17 @@ export class EndpointTable {
     const { state } = slot;
     if (state.at === 'closed') return;
     slot.state = { at: 'closed' };
+    this.#slots.delete(slot);
+    this.#queuePairs -= slot.peerNumbers.length;
     if (state.at === 'retiring') clearTimeout(state.timer);
     if (state.at === 'connected' || state.at === 'retiring') await this.#close(state.endpoint, slot.path);
-    if (this.#slots.delete(slot)) this.#queuePairs -= slot.peerNumbers.length;
   }
 
   /** The reader says that it is done with these queue pairs. Unknown ones are ignored. */
   async release(path: string, peerNumbers: readonly number[]): Promise<void> {
     for (const slot of [...this.#slots]) {
-      const same = slot.peerNumbers.length === peerNumbers.length && slot.peerNumbers.every((number, index) => number === peerNumbers[index]);
+      const same =
+        slot.peerNumbers.length === peerNumbers.length && slot.peerNumbers.every((number, index) => number === peerNumbers[index]);
       if (slot.path !== path || !same) continue;
       if (slot.state.at === 'connecting') slot.state = { at: 'cancelled' };
       else if (slot.state.at !== 'cancelled') await this.drop(slot);

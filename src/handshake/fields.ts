@@ -37,9 +37,11 @@ export class Fields {
     return value;
   }
 
-  nonEmpty(key: string): string {
+  /** At most `maxLength` characters; any number when left out. */
+  nonEmpty(key: string, maxLength = Infinity): string {
     const value = this.string(key);
     if (value === '') this.fail(key, 'a non-empty string');
+    if (value.length > maxLength) this.fail(key, `at most ${String(maxLength)} characters`);
     return value;
   }
 
@@ -59,7 +61,8 @@ export class Fields {
   /** An integer in [0, max]; `absent` when there is none. */
   uint(key: string, max: number, absent = 0): number {
     const value = this.raw(key) ?? absent;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max) this.fail(key, `an integer from 0 to ${String(max)}`);
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > max)
+      this.fail(key, `an integer from 0 to ${String(max)}`);
     return value;
   }
 
@@ -121,7 +124,9 @@ export class Fields {
 
   #fail(key: string | undefined, expected: string, received: unknown): never {
     const { message, peer } = this.#place;
-    throw new WeightcastError('ERR_PROTOCOL', `${message}: expected ${expected} as ${this.#path(key)}, received ${excerpt(received)}`, { peer });
+    throw new WeightcastError('ERR_PROTOCOL', `${message}: expected ${expected} as ${this.#path(key)}, received ${excerpt(received)}`, {
+      peer,
+    });
   }
 }
 

@@ -57,7 +57,10 @@ export interface OpenedEndpoint {
 export async function openEndpoint(options: OpenEndpointOptions): Promise<OpenedEndpoint> {
   const { queuePairs, peer, peerAddress, remoteDevice } = options;
   if (!Number.isInteger(queuePairs) || queuePairs < 1 || queuePairs > maxCount) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', `Expected 1 to ${String(maxCount)} for queuePairs but received ${String(queuePairs)}`);
+    throw new WeightcastError(
+      'ERR_INVALID_ARGUMENT',
+      `Expected 1 to ${String(maxCount)} for queuePairs but received ${String(queuePairs)}`,
+    );
   }
   const usable = usableDevices(peer);
   if (!usable.includes(remoteDevice)) {
@@ -102,7 +105,7 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
     isWeightcast = reply.weightcast?.close === true;
     const refusal = checkReply(request, reply, peerAddress);
     if (refusal !== undefined) {
-      bidFarewell(peerAddress, request, isWeightcast);
+      void bidFarewell(peerAddress, request, isWeightcast);
       await endpoint.close();
       return refusal;
     }
@@ -117,7 +120,7 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
     return opened(endpoint, request, peerAddress, isWeightcast);
   } catch (error) {
     if (request !== undefined) void bidFarewell(peerAddress, request, isWeightcast);
-    await endpoint?.close();
+    await endpoint?.close().catch(() => undefined);
     throw toWeightcastError(error, { doing, peer: peerAddress });
   }
 }
@@ -129,15 +132,19 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
  */
 function checkReply(request: ConnectionMessage, reply: ConnectionMessage, peer: string): WeightcastError | undefined {
   const fail = (reason: string): WeightcastError =>
-    new WeightcastError('ERR_HANDSHAKE', `${peer} rejected the connection ${request.localNicPath} -> ${request.peerNicPath}: ${reason}`, { peer });
+    new WeightcastError('ERR_HANDSHAKE', `${peer} rejected the connection ${request.localNicPath} -> ${request.peerNicPath}: ${reason}`, {
+      peer,
+    });
   if (reply.replyMessage !== '') {
-    const refusal = fail(reply.replyMessage);
+    const refusal = fail(reply.replyMessage.slice(0, 500));
     if (/QP count mismatch/i.test(reply.replyMessage)) return refusal;
     throw refusal;
   }
   if (reply.queuePairs.length === 0) throw fail('an empty reply without a reason; look into its log');
   if (reply.localNicPath !== request.peerNicPath || reply.peerNicPath !== request.localNicPath) {
-    throw fail(`it answered for ${JSON.stringify(reply.localNicPath)} and ${JSON.stringify(reply.peerNicPath)}`);
+    throw fail(
+      `it answered for ${JSON.stringify(reply.localNicPath.slice(0, 200))} and ${JSON.stringify(reply.peerNicPath.slice(0, 200))}`,
+    );
   }
   if (reply.queuePairs.length !== request.queuePairs.length) {
     return fail(`it has ${String(reply.queuePairs.length)} queue pairs and not ${String(request.queuePairs.length)}`);
@@ -157,7 +164,8 @@ function opened(endpoint: NativeEndpoint, request: ConnectionMessage, peerAddres
     endpoint,
     localPath: request.localNicPath,
     remotePath: request.peerNicPath,
-    release: () => (released ??= Promise.allSettled([endpoint.close(), bidFarewell(peerAddress, request, isWeightcast)]).then(() => undefined)),
+    release: () =>
+      (released ??= Promise.allSettled([endpoint.close(), bidFarewell(peerAddress, request, isWeightcast)]).then(() => undefined)),
   };
 }
 

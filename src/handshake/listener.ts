@@ -6,7 +6,15 @@ import { formatAddress } from './address.js';
 import { encodeDescriptor, type SegmentDescriptor } from './descriptor.js';
 import { encodeFrame, type Frame, FrameReader, MessageType, metadataRequestLimit, parseFrame, peerReadLimit } from './frame.js';
 import type { JsonValue } from './json.js';
-import { type ConnectionMessage, decodeConnection, decodeNotify, encodeConnection, encodeNotify, type NotifyMessage, probeReply } from './messages.js';
+import {
+  type ConnectionMessage,
+  decodeConnection,
+  decodeNotify,
+  encodeConnection,
+  encodeNotify,
+  type NotifyMessage,
+  probeReply,
+} from './messages.js';
 import { rejection } from './rejection.js';
 
 /** What the listener's owner answers. */
@@ -156,7 +164,9 @@ export class HandshakeListener implements AsyncDisposable {
         clearTimeout(total);
         socket.setTimeout(0);
         this.#answer(frame, peer).then(reply, (error: unknown) => {
-          drop(toWeightcastError(error).message);
+          const { code, message } = toWeightcastError(error);
+          if (code !== 'ERR_PROTOCOL') this.#logger?.error('handshake request failed', { peer, code, error: message });
+          drop(message);
         });
         release();
       } catch (error) {

@@ -41,9 +41,13 @@ export class PeerDirectory {
     const owner = await this.#ask(server, own, signal);
     const found = owner.devices.find(({ name }) => name === device);
     if (found === undefined) {
-      throw new WeightcastError('ERR_HANDSHAKE', `no GID of ${server}@${device}: neither its Connection message nor its descriptor has one`, {
-        peer: server,
-      });
+      throw new WeightcastError(
+        'ERR_HANDSHAKE',
+        `no GID of ${server}@${device}: neither its Connection message nor its descriptor has one`,
+        {
+          peer: server,
+        },
+      );
     }
     return found;
   }

@@ -11,6 +11,8 @@ import { rejection } from './rejection.js';
 
 /** Queue pairs of one Connection message. */
 const maxCount = 64;
+/** Host, port and device; the table keeps it. */
+const maxPathLength = 600;
 
 export interface ResponderOptions {
   /** The head of our NIC paths: the name that peers opened. A function, as the port is known only after listening. */
@@ -36,6 +38,7 @@ export class Responder implements AsyncDisposable {
   readonly #directory = new PeerDirectory();
   readonly #closing = new AbortController();
   readonly #logger: Logger | undefined;
+  readonly #pending = new Set<Promise<unknown>>();
 
   constructor(options: ResponderOptions) {
     this.#serverName = options.serverName;
@@ -56,41 +59,58 @@ export class Responder implements AsyncDisposable {
 
   /** Never rejects: what goes wrong becomes a reply with a reason. */
   async handle(request: ConnectionMessage): Promise<ConnectionMessage> {
+    const reply = this.#reply(request);
+    this.#pending.add(reply);
     try {
-      if (request.readyAck === true) return { ...rejection(undefined, ''), replyMessage: '' };
-      const nic = this.#addressedNic(request);
-      if (request.weightcast?.close === true) {
-        await this.#table.release(pathKey(nic, request), request.queuePairs);
-        return { ...rejection(request, ''), replyMessage: '' };
-      }
-      return await this.#connect(nic, request);
+      return await reply;
     } catch (error) {
       const { code, message } = toWeightcastError(error);
-      this.#logger?.warn('connection rejected', { reader: request.localNicPath, path: request.peerNicPath, code, reason: message });
+      this.#logger?.warn('connection rejected', {
+        reader: clip(request.localNicPath),
+        path: clip(request.peerNicPath),
+        code,
+        reason: message,
+      });
       return rejection(request, message);
+    } finally {
+      this.#pending.delete(reply);
     }
   }
 
-  /** Destroys all queue pairs; readers lose them in the middle of what they do. Idempotent. */
+  /** Destroys all queue pairs; readers lose them in the middle of what they do. The NICs may be closed afterwards. Idempotent. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#table.close();
+    await Promise.allSettled(this.#pending);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
+  async #reply(request: ConnectionMessage): Promise<ConnectionMessage> {
+    if (request.readyAck === true) return { ...rejection(undefined, ''), replyMessage: '' };
+    const nic = this.#addressedNic(request);
+    if (request.weightcast?.close === true) {
+      await this.#table.release(pathKey(nic, request), request.queuePairs);
+      return { ...rejection(request, ''), replyMessage: '' };
+    }
+    return this.#connect(nic, request);
+  }
+
   #addressedNic(request: ConnectionMessage): NativeNic {
     const own = this.#serverName();
     const path = splitNicPath(request.peerNicPath);
     if (path?.server !== own) {
-      throw new WeightcastError('ERR_HANDSHAKE', `peer nic path inconsistency: expected ${own}@<device> but received ${request.peerNicPath}`);
+      throw new WeightcastError(
+        'ERR_HANDSHAKE',
+        `peer nic path inconsistency: expected ${own}@<device> but received ${clip(request.peerNicPath)}`,
+      );
     }
     const nic = this.#nics.get(path.device);
     if (nic === undefined) {
       const devices = [...this.#nics.keys()].join(', ') || 'none';
-      throw new WeightcastError('ERR_HANDSHAKE', `${own} has no RDMA device ${path.device}; it has: ${devices}`);
+      throw new WeightcastError('ERR_HANDSHAKE', `${own} has no RDMA device ${clip(path.device)}; it has: ${devices}`);
     }
     return nic;
   }
@@ -99,6 +119,9 @@ export class Responder implements AsyncDisposable {
     const count = request.queuePairs.length;
     if (count < 1 || count > maxCount) {
       throw new WeightcastError('ERR_HANDSHAKE', `expected 1 to ${String(maxCount)} queue pairs in qp_num but received ${String(count)}`);
+    }
+    if (request.localNicPath.length > maxPathLength) {
+      throw new WeightcastError('ERR_HANDSHAKE', `expected at most ${String(maxPathLength)} characters as local_nic_path`);
     }
     const { gid, lid } = await this.#readerAddress(request);
     const slot = await this.#table.reserve(pathKey(nic, request), request.queuePairs);
@@ -131,7 +154,7 @@ export class Responder implements AsyncDisposable {
         });
         this.#table.commit(slot, endpoint);
       } catch (error) {
-        await endpoint.close();
+        await endpoint.close().catch(() => undefined);
         throw error;
       }
       return Array.from(endpoint.numbers);
@@ -145,11 +168,19 @@ export class Responder implements AsyncDisposable {
     if (request.localGid !== '') return { gid: request.localGid, lid: request.localLid };
     const path = splitNicPath(request.localNicPath);
     if (path === undefined) {
-      throw new WeightcastError('ERR_HANDSHAKE', `expected host:port@device as local_nic_path but received ${JSON.stringify(request.localNicPath)}`);
+      throw new WeightcastError('ERR_HANDSHAKE', `expected host:port@device as local_nic_path but received ${clip(request.localNicPath)}`);
     }
-    const own = rdmaDescriptor({ name: this.#serverName(), devices: [...this.#nics.values()].map((nic) => ({ name: nic.device, gid: nic.gid, lid: nic.lid })) });
+    const own = rdmaDescriptor({
+      name: this.#serverName(),
+      devices: [...this.#nics.values()].map((nic) => ({ name: nic.device, gid: nic.gid, lid: nic.lid })),
+    });
     return this.#directory.find(path.server, path.device, own, this.#closing.signal);
   }
+}
+
+/** A stranger's text may be a mebibyte long. */
+function clip(text: string): string {
+  return text.length > 200 ? `${text.slice(0, 197)}...` : text;
 }
 
 function pathKey(nic: NativeNic, request: ConnectionMessage): string {

@@ -1,5 +1,6 @@
 /** Writing of safetensors headers. */
 import { WeightcastError } from '../errors.js';
+import { isDtype } from './dtypes.js';
 import { maxHeaderBytes } from './header-parse.js';
 import { quote } from './model-error.js';
 import type { TensorEntry } from './tensor.js';
@@ -13,7 +14,7 @@ const metadataKey = '__metadata__';
  * @param metadata Goes under `__metadata__`.
  * @param alignment Bytes, a multiple of 8; default 8.
  * @throws WeightcastError `ERR_INVALID_ARGUMENT` for duplicate names, a tensor called `__metadata__`, names that are not
- * well-formed Unicode, and more than 100 000 000 bytes.
+ * well-formed Unicode, unknown dtypes, and more than 100 000 000 bytes.
  */
 export function buildHeader(tensors: readonly TensorEntry[], metadata?: Readonly<Record<string, string>>, alignment = 8): Buffer {
   if (!Number.isSafeInteger(alignment) || alignment < 8 || alignment % 8 !== 0) {
@@ -23,6 +24,7 @@ export function buildHeader(tensors: readonly TensorEntry[], metadata?: Readonly
   const members = tensors.map(({ name, dtype, shape, bytes, offset }) => {
     if (names.has(name)) throw badArgument(`${quote(name)} cannot be the name of a tensor: it is reserved or already taken`);
     if (/\p{Surrogate}/u.test(name)) throw badArgument(`the name ${quote(name)} is not well-formed Unicode`);
+    if (!isDtype(dtype)) throw badArgument(`the dtype ${quote(dtype)} of ${quote(name)} is not one of the format`);
     names.add(name);
     const place = `[${offset},${offset + bytes}]`;
     return `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(',')}],"data_offsets":${place}}`;

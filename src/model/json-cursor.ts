@@ -12,7 +12,6 @@ export type JsonFail = (what: string) => never;
 
 const kinds: Readonly<Record<string, JsonKind>> = { '{': 'object', '[': 'array', '"': 'string', t: 'true', f: 'false', n: 'null' };
 const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-// eslint-disable-next-line no-control-regex -- JSON forbids raw control characters in strings
 const needsCare = /[\\\u0000-\u001f]/;
 const loneSurrogate = /\p{Surrogate}/u;
 /** Nesting that is refused: as deep as the reference implementation goes, and far from our own stack's end. */

@@ -40,7 +40,7 @@ export interface LoggerOptions {
 export function createLogger(options: LoggerOptions = {}): Logger {
   const { level = 'info', json = false, destination = pino.destination({ dest: 2, sync: true }) } = options;
   if (!logLevels.includes(level)) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', `expected one of ${logLevels.join(', ')} for level but received ${String(level)}`);
+    throw new WeightcastError('ERR_INVALID_ARGUMENT', `expected one of ${logLevels.join(', ')} for level but received ${level as string}`);
   }
   const stream = json ? destination : { write: (line: string) => destination.write(humanLine(line)) };
   const sink = pino(
@@ -86,7 +86,6 @@ function humanLine(line: string): string {
 
 /** What peers wrote can stand in a message: it must not forge lines or drive the terminal. */
 function escapeControls(text: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

@@ -8,7 +8,7 @@ import { Publisher } from '../metadata/publisher.js';
 import { WorkerServer } from '../metadata/worker-server.js';
 import { silentLogger } from '../observe/logger.js';
 import { closeRails, openRails, type Rails } from '../rails.js';
-import { rangesOf, readModelFile, type ContentRange, type SeedContent } from './content.js';
+import { rangesOf, openModelFile, type ContentRange, type SeedContent } from './content.js';
 import { SeedDataPlane } from './data-plane.js';
 import { checksumTensors, descriptorsOf, manifestOf } from './manifest.js';
 import type { SeedOptions, SeedPhase, SeedSummary } from './options.js';
@@ -31,6 +31,14 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     phases[name] += performance.now() - start;
     return value;
   };
+
+  const identity = SourceIdentity.fromPartial(options.identity);
+  const client = new MetadataClient(options.server);
+  cleanups.push(() => {
+    client.close();
+  });
+  // A server that is not there is found out now, not after minutes of registration.
+  await client.listSources({ identity }, signal);
 
   await phase('prepare', async () => options.prepare?.());
   const content = await phase('open', load);
@@ -58,20 +66,16 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
       accelerator: '',
       tensors,
       manifest: () => Promise.resolve(manifest),
-      openFile: (name) => readModelFile(content, name),
+      openFile: (name) => openModelFile(content, name),
     },
     logger,
   });
   cleanups.push(() => worker.close());
 
-  const client = new MetadataClient(options.server);
-  cleanups.push(() => {
-    client.close();
-  });
   const publisher = await phase('publish', () =>
     Publisher.start({
       client,
-      identity: SourceIdentity.fromPartial(options.identity),
+      identity,
       worker: WorkerMetadata.fromPartial({
         workerRank: rank,
         backendMetadata: { $case: 'transferEngineSessionId', value: plane.sessionId },

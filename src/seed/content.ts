@@ -1,5 +1,5 @@
 /** What a seed serves: regions, the tensors inside of them, and the files that go with them. */
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { WeightcastError } from '../errors.js';
 import { tensorBytes } from '../model/dtypes.js';
 import type { Model } from '../model/model.js';
@@ -88,10 +88,10 @@ export function rangesOf(tensors: readonly ContentTensor[]): ContentRange[] {
   return ranges;
 }
 
-/** A file of the model that is not weights, as it is read for a target. */
-export function readModelFile(content: SeedContent, name: string): AsyncIterable<Buffer> | undefined {
+/** A file of the model that is not weights, opened for a target; `undefined` when there is none of that name. */
+export function openModelFile(content: SeedContent, name: string): Promise<AsyncIterable<Buffer>> | undefined {
   const file = content.modelFiles.find((candidate) => candidate.name === name);
-  return file === undefined ? undefined : createReadStream(file.path, { highWaterMark: 256 * 1024 });
+  return file === undefined ? undefined : open(file.path).then((handle) => handle.createReadStream({ highWaterMark: 256 * 1024 }));
 }
 
 /** Refuses what cannot be published: a tensor whose size does not follow from dtype and shape, or a name given twice. */

@@ -1,8 +1,9 @@
 /** The seed's side of the data plane: what listens for peers, and the descriptor that they read. */
 import { toWeightcastError } from '../errors.js';
-import { HandshakeListener, Responder, formatAddress, type SegmentDescriptor } from '../handshake/index.js';
+import { HandshakeListener, Responder, encodeDescriptor, formatAddress, rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
 import { native, type NativeNic, type NativeTcpServer } from '../native.js';
 import type { Logger } from '../observe/logger.js';
+import { segmentDevices } from '../rails.js';
 import type { ContentRange, SeedContent } from './content.js';
 import type { Registered } from './register.js';
 
@@ -48,15 +49,22 @@ export class SeedDataPlane {
       const listener = await HandshakeListener.listen({
         host: bindAddress(host),
         handlers: {
-          metadata: () => plane?.descriptor,
-          connection: (message) => responder.handle(message),
-          peerDescriptor: (descriptor) => {
-            responder.remember(descriptor);
+          metadata: (request) => {
+            responder.remember(request);
+            return plane?.descriptor;
           },
+          connection: (message) => responder.handle(message),
         },
         logger,
       });
       plane = new SeedDataPlane(listener, responder, tcpServer, (sessionId) => describe(sessionId, options, tcpServer?.port ?? 0), host);
+      const { frameBytes, exceedsPeerLimit } = encodeDescriptor(plane.descriptor);
+      if (exceedsPeerLimit) {
+        logger.warn('the segment descriptor is larger than the 1 MiB that Mooncake peers read by default; register fewer, larger buffers', {
+          bytes: frameBytes,
+          buffers: plane.descriptor.buffers.length,
+        });
+      }
       return plane;
     } catch (error) {
       await responder.close();
@@ -94,46 +102,24 @@ async function serveTcp(options: DataPlaneOptions): Promise<NativeTcpServer> {
   return server;
 }
 
-function describe(sessionId: string, options: DataPlaneOptions, tcpDataPort: number): SegmentDescriptor {
-  const { nics, registered } = options;
-  const common = { name: sessionId, timestamp: timestamp() };
-  if (nics.length > 0 && registered !== undefined) {
-    return {
-      ...common,
-      protocol: 'rdma',
-      tcpDataPort: 0,
-      tcpProtoVersion: 1,
-      devices: nics.map((nic) => ({ name: nic.device, lid: nic.lid, gid: nic.gid })),
-      buffers: registered.ranges.map((range) => ({
-        name: 'cpu:0',
-        addr: range.address,
-        length: range.length,
-        rkey: range.registrations.map((registration) => registration.remoteKey),
-        lkey: range.registrations.map(() => 0),
-      })),
-      // One key that lists all devices in their own order: the only form in which a reader's index is always ours.
-      priorityMatrix: { 'cpu:0': [nics.map((nic) => nic.device), []] },
-      ...(tcpDataPort > 0 ? { weightcast: { version: 1, tcpDataPort, tcpProtoVersion: 2 } } : { weightcast: { version: 1 } }),
-    };
+function describe(name: string, options: DataPlaneOptions, tcpDataPort: number): SegmentDescriptor {
+  const { nics, registered, content, ranges } = options;
+  if (nics.length === 0 || registered === undefined) {
+    const buffers = ranges.map((range) => ({ address: (content.regions[range.region]?.address ?? 0n) + range.offset, length: range.length }));
+    return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1 } };
   }
-  return {
-    ...common,
-    protocol: 'tcp',
-    tcpDataPort,
-    tcpProtoVersion: 2,
-    devices: [],
-    buffers: options.ranges.map((range) => ({
-      name: sessionId,
-      addr: (options.content.regions[range.region]?.address ?? 0n) + range.offset,
-      length: range.length,
-      rkey: [],
-      lkey: [],
-    })),
-    priorityMatrix: {},
-    weightcast: { version: 1 },
-  };
+  const buffers = registered.ranges.map(({ address, length, registrations }) => ({
+    location: 'cpu:0',
+    address,
+    length,
+    remoteKeys: registrations.map((registration) => registration.remoteKey),
+    readable: true,
+  }));
+  const weightcast = tcpDataPort > 0 ? { version: 1, tcpDataPort, tcpProtoVersion: 2 } : { version: 1 };
+  return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers, weightcast }), timestamp: timestamp() };
 }
 
+/** Mooncake writes its own with microseconds. */
 function timestamp(): string {
   return new Date().toISOString().replace('T', ' ').replace('Z', '000');
 }

@@ -2,7 +2,7 @@
 import { WeightcastError } from '../errors.js';
 import type { TensorDescriptor } from '../gen/model_express/p2p.js';
 import type { ModelManifest } from '../metadata/model-manifest.js';
-import { parseDtype, tensorBytes } from '../model/dtypes.js';
+import { parseDtype, tensorBytes, type Dtype } from '../model/dtypes.js';
 import { parseHeader } from '../model/safetensors.js';
 import type { ExpectedTensor } from './options.js';
 
@@ -11,8 +11,8 @@ export interface CatalogTensor {
   /** In the seed's address space. */
   readonly address: bigint;
   readonly bytes: bigint;
-  /** safetensors name; `''` when the seed does not say. */
-  readonly dtype: string;
+  /** `''` when the seed does not say, or says one that this side does not know. */
+  readonly dtype: Dtype | '';
   /** `undefined` when the seed does not say. */
   readonly shape: readonly number[] | undefined;
   /** XXH3-64. */
@@ -53,7 +53,7 @@ export function makeCatalog(peer: string, descriptors: readonly TensorDescriptor
       name,
       address,
       bytes,
-      dtype: detail?.dtype ?? parseDtype(descriptor.dtype) ?? '',
+      dtype: parseDtype(detail?.dtype ?? descriptor.dtype) ?? '',
       shape: detail?.shape,
       checksum: detail?.checksum,
       file: detail?.file ?? -1,

@@ -1,6 +1,6 @@
 /** Queue pairs to a seed, and the registration of what they read into. */
 import { toWeightcastError, type WeightcastError } from '../errors.js';
-import { openEndpoint, type OpenEndpoint, type SegmentDescriptor } from '../handshake/index.js';
+import { openEndpoint, type OpenedEndpoint, type SegmentDescriptor } from '../handshake/index.js';
 import { native, type NativeNic, type NativeRegion, type NativeRegistration } from '../native.js';
 import type { Connection, ConnectOptions, OpenLane } from './connection.js';
 import type { LocalEnd } from './local-end.js';
@@ -14,8 +14,8 @@ export async function connectRdma(
   registrations: readonly (readonly NativeRegistration[])[],
   options: ConnectOptions,
 ): Promise<Connection> {
-  const buffers = descriptor.buffers.filter((buffer) => buffer.rkey.length > 0);
-  const opened: OpenEndpoint[] = [];
+  const buffers = descriptor.buffers.filter((buffer) => buffer.readable);
+  const opened: OpenedEndpoint[] = [];
   const lanes: OpenLane[] = [];
   const failures: WeightcastError[] = [];
   const close = async (): Promise<void> => {
@@ -29,16 +29,16 @@ export async function connectRdma(
         localName: local.name,
         peer: descriptor,
         peerAddress: options.sessionId,
-        remoteDevice: pair.remote.name,
+        remoteDevice: pair.remoteDevice,
         queuePairs: options.queuePairs,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        signal: options.signal,
       }),
     ),
   );
   for (const [index, outcome] of settled.entries()) {
     const pair = pairs[index];
     if (pair === undefined) continue;
-    const name = `${pair.nic.device}>${pair.remote.name}`;
+    const name = `${pair.nic.device}>${pair.remoteDevice}`;
     if (outcome.status === 'rejected') {
       failures.push(toWeightcastError(outcome.reason, { doing: `cannot connect ${name}`, peer: options.sessionId }));
       continue;
@@ -47,13 +47,13 @@ export async function connectRdma(
     const lane = native().createRdmaLane({
       name,
       endpoint: outcome.value.endpoint,
-      remoteKeys: Uint32Array.from(buffers, (buffer) => buffer.rkey[pair.remoteIndex] ?? 0),
+      remoteKeys: Uint32Array.from(buffers, (buffer) => buffer.remoteKeys[pair.remoteIndex] ?? 0),
       registrations: registrations[index] ?? [],
       depth: 0,
       spinMicroseconds: 50,
       stallTimeoutMs: options.stallTimeoutMs,
     });
-    lanes.push({ lane, localDevice: pair.nic.device, remoteDevice: pair.remote.name });
+    lanes.push({ lane, localDevice: pair.nic.device, remoteDevice: pair.remoteDevice });
   }
   const [failure] = failures;
   if (failure !== undefined && (lanes.length === 0 || failure.code === 'ERR_ABORTED')) {
@@ -63,7 +63,7 @@ export async function connectRdma(
   return {
     transport: 'rdma',
     lanes,
-    bufferAddress: BigUint64Array.from(buffers, (buffer) => buffer.addr),
+    bufferAddress: BigUint64Array.from(buffers, (buffer) => buffer.address),
     bufferLength: BigUint64Array.from(buffers, (buffer) => buffer.length),
     maxSegments: Math.min(16, ...pairs.map((pair) => pair.nic.maxSge)),
     maxMessage: Math.min(...pairs.map((pair) => pair.nic.maxMessage)),

@@ -33,7 +33,7 @@ export async function connectTcp(descriptor: SegmentDescriptor, options: Connect
   return {
     transport: 'tcp',
     lanes,
-    bufferAddress: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.addr),
+    bufferAddress: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.address),
     bufferLength: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.length),
     // A socket scatters into as many runs as a recvmsg takes (IOV_MAX 1024); more gain nothing.
     maxSegments: 256,

@@ -12,25 +12,23 @@ export type TransportDecision = { readonly transport: 'rdma'; readonly pairs: re
  * @throws ERR_TRANSPORT_UNAVAILABLE when what was asked for is not on offer.
  */
 export function decideTransport(asked: 'auto' | 'rdma' | 'tcp', rails: Rails, descriptor: SegmentDescriptor, peer: string): TransportDecision {
-  const protocols = typeof descriptor.protocol === 'string' ? [descriptor.protocol] : descriptor.protocol;
-  const offersTcp = tcpPort(descriptor) > 0;
-  if (protocols.includes('rdma') && rails.nics.length > 0 && asked !== 'tcp') {
+  const { protocol } = descriptor;
+  if (protocol === 'rdma' && rails.nics.length > 0) {
     const pairs = pairRails(rails.nics, descriptor);
     if (pairs.length > 0) return { transport: 'rdma', pairs };
-    if (asked === 'rdma') throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers RDMA but no usable device`, { peer });
+    if (asked === 'rdma') throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers RDMA, but has no device in service`, { peer });
   }
-  const offers = protocols.join(', ');
-  if (asked === 'rdma') throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} does not offer RDMA, it offers ${offers}; use transport "auto" or "tcp"`, { peer });
-  if (!offersTcp) {
-    const why = rails.reason === '' ? '' : ` (${rails.reason})`;
-    throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${offers} only, and this side cannot use it${why}`, { peer });
+  if (asked === 'rdma') {
+    throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${protocol}, not RDMA; use transport "auto" or "tcp"`, { peer });
   }
-  if (asked === 'tcp') return { transport: 'tcp', reason: 'TCP was asked for' };
-  return { transport: 'tcp', reason: rails.nics.length === 0 ? rails.reason : `${peer} offers ${offers}, not RDMA` };
+  const reason = rails.reason === '' ? `${peer} offers ${protocol} with no device in service` : rails.reason;
+  if (tcpPort(descriptor) === 0) {
+    throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${protocol} only, and this side cannot use it: ${reason}`, { peer });
+  }
+  return { transport: 'tcp', reason: rails.nics.length > 0 && protocol === 'tcp' ? `${peer} offers TCP only` : reason };
 }
 
 /** Where the seed serves TCP reads; 0 when it does not. */
 export function tcpPort(descriptor: SegmentDescriptor): number {
-  const isTcp = descriptor.protocol === 'tcp' || (typeof descriptor.protocol !== 'string' && descriptor.protocol.includes('tcp'));
-  return isTcp ? descriptor.tcpDataPort : (descriptor.weightcast?.tcpDataPort ?? 0);
+  return descriptor.protocol === 'tcp' ? descriptor.tcpDataPort : (descriptor.weightcast?.tcpDataPort ?? 0);
 }

@@ -1,5 +1,7 @@
-import { HandshakeListener, fetchDescriptor, formatAddress, type SegmentDescriptor } from '../handshake/index.js';
+import { WeightcastError } from '../errors.js';
+import { HandshakeListener, fetchDescriptor, formatAddress, rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
 import type { NativeNic } from '../native.js';
+import { segmentDevices } from '../rails.js';
 
 /** The local end of the handshake: old seeds call back for our descriptor while they answer ours. */
 export class LocalEnd {
@@ -12,29 +14,21 @@ export class LocalEnd {
   static async open(host: string, nics: readonly NativeNic[]): Promise<LocalEnd> {
     let end: LocalEnd | undefined;
     const listener = await HandshakeListener.listen({
-      host: '',
+      host: '0.0.0.0',
       handlers: {
         metadata: () => end?.descriptor,
-        connection: (message) =>
-          Promise.resolve({ ...message, localNicPath: message.peerNicPath, peerNicPath: message.localNicPath, qpNum: [], replyMsg: 'this is a target: it serves nothing' }),
+        connection: () => Promise.reject(new WeightcastError('ERR_HANDSHAKE', 'this process only pulls: it has nothing to read')),
       },
     });
     const name = formatAddress(host, listener.port);
-    end = new LocalEnd(name, listener, {
-      name,
-      protocol: nics.length > 0 ? 'rdma' : 'tcp',
-      tcpDataPort: 0,
-      tcpProtoVersion: 1,
-      devices: nics.map((nic) => ({ name: nic.device, lid: nic.lid, gid: nic.gid })),
-      buffers: [],
-      priorityMatrix: nics.length > 0 ? { 'cpu:0': [nics.map((nic) => nic.device), []] } : {},
-      weightcast: { version: 1 },
-    });
+    const descriptor = nics.length > 0 ? rdmaDescriptor({ name, devices: segmentDevices(nics), weightcast: { version: 1 } }) : tcpDescriptor({ name });
+    end = new LocalEnd(name, listener, descriptor);
     return end;
   }
 
-  fetchPeer(sessionId: string, signal: AbortSignal | undefined): Promise<SegmentDescriptor> {
-    return fetchDescriptor(sessionId, this.descriptor, signal === undefined ? {} : { signal });
+  /** What the seed offers. `prefer` picks one of several transports that a descriptor may list. */
+  fetchPeer(sessionId: string, prefer: 'rdma' | 'tcp', signal: AbortSignal | undefined): Promise<SegmentDescriptor> {
+    return fetchDescriptor(sessionId, this.descriptor, { prefer, signal });
   }
 
   close(): Promise<void> {

@@ -1,31 +1,34 @@
 /** Which local NIC reads from which remote NIC. */
 import type { NativeNic } from '../native.js';
-import type { DeviceDescriptor, SegmentDescriptor } from '../handshake/index.js';
+import { deviceIndex, usableDevices, type SegmentDescriptor } from '../handshake/index.js';
 
+/** One local NIC and the remote NIC that it reads from. */
 export interface RailPair {
   readonly nic: NativeNic;
-  readonly remote: DeviceDescriptor;
-  /** Position in the descriptor's `devices`, and so of its key in every buffer's `rkey`. */
+  readonly remoteDevice: string;
+  /** Of its key in every buffer's `remoteKeys`. */
   readonly remoteIndex: number;
 }
 
 /**
  * Pairs NICs one to one: the pairs whose GIDs share the longest prefix first, since they are the most likely to be on one
  * subnet, then equal device names, then order. One pair a NIC is enough to fill it; the rest of either side stays unused.
- * A remote device counts only if the priority matrix names it: others are placeholders that refuse a handshake.
  */
 export function pairRails(nics: readonly NativeNic[], descriptor: SegmentDescriptor): RailPair[] {
-  const named = new Set(Object.values(descriptor.priorityMatrix).flatMap(([preferred, others]) => [...preferred, ...others]));
-  const usable = descriptor.devices.flatMap((remote, remoteIndex) => (named.has(remote.name) ? [{ remote, remoteIndex }] : []));
+  const remote = usableDevices(descriptor).map((name) => ({ name, index: deviceIndex(descriptor, name) }));
   const candidates = nics
-    .flatMap((nic) => usable.map((device) => ({ nic, ...device, score: commonPrefixBits(nic.gid, device.remote.gid) + (nic.device === device.remote.name ? 0.5 : 0) })))
+    .flatMap((nic) => remote.map((device) => ({ nic, device, score: affinity(nic, device.name, descriptor.devices[device.index]?.gid ?? '') })))
     .sort((a, b) => b.score - a.score);
   const pairs: RailPair[] = [];
-  for (const { nic, remote, remoteIndex } of candidates) {
-    if (pairs.some((pair) => pair.nic === nic || pair.remoteIndex === remoteIndex)) continue;
-    pairs.push({ nic, remote, remoteIndex });
+  for (const { nic, device } of candidates) {
+    if (pairs.some((pair) => pair.nic === nic || pair.remoteIndex === device.index)) continue;
+    pairs.push({ nic, remoteDevice: device.name, remoteIndex: device.index });
   }
   return pairs;
+}
+
+function affinity(nic: NativeNic, remoteDevice: string, remoteGid: string): number {
+  return commonPrefixBits(nic.gid, remoteGid) + (nic.device === remoteDevice ? 0.5 : 0);
 }
 
 /** Of two GIDs in text form, 16 hex pairs joined by ':'. */

@@ -75,7 +75,7 @@ class Steps {
     scope.add(() => closeRails(rails));
     const local = await LocalEnd.open(options.host ?? (await defaultHost()), rails.nics);
     scope.add(() => local.close());
-    const descriptor = await this.phase('connect', () => local.fetchPeer(peer, options.signal));
+    const descriptor = await this.phase('connect', () => local.fetchPeer(peer, rails.nics.length > 0 ? 'rdma' : 'tcp', options.signal));
     const decision = decideTransport(options.transport ?? 'auto', rails, descriptor, peer);
 
     const placement = await this.phase('prepare', () => this.writer.prepare(catalog));

@@ -18,9 +18,9 @@ class MemoryRegion;
 namespace weightcast::transport::rdma {
 
 struct NicOptions {
-  std::string device;                       ///< "rxe0"
+  std::string device;  ///< "rxe0"
   std::uint8_t port = 1;
-  std::optional<std::uint8_t> gid_index;    ///< unset: RoCEv2 + IPv4-mapped + netdev first (mooncake-wire §3.9)
+  std::optional<std::uint8_t> gid_index;  ///< unset: RoCEv2 + IPv4-mapped + netdev first (mooncake-wire §3.9)
 };
 
 /// Who may do what with a registered range. A seed grants REMOTE_READ and nothing else.
@@ -35,7 +35,7 @@ class Registration {
   [[nodiscard]] std::uint32_t remote_key() const;
 
  private:
-  memory::RegionPtr region_;                              // outlives memory_region_: members go in reverse order
+  memory::RegionPtr region_;  // outlives memory_region_: members go in reverse order
   std::unique_ptr<verbs::MemoryRegion> memory_region_;
 };
 
@@ -49,12 +49,12 @@ class Nic : public std::enable_shared_from_this<Nic> {
 
   [[nodiscard]] const std::string& device() const { return options_.device; }
   [[nodiscard]] const NicOptions& options() const { return options_; }
-  [[nodiscard]] const std::string& gid() const { return gid_; }   ///< 16 hex pairs joined by ':' (mooncake-wire §2.2)
+  [[nodiscard]] const std::string& gid() const { return gid_; }  ///< 16 hex pairs joined by ':' (mooncake-wire §2.2)
   [[nodiscard]] std::uint8_t gid_index() const { return gid_index_; }
   [[nodiscard]] std::uint16_t lid() const { return lid_; }
-  [[nodiscard]] std::uint32_t mtu() const { return mtu_; }                            ///< active, bytes, at most 4096
-  [[nodiscard]] std::uint32_t max_message() const { return max_message_; }            ///< bytes of one read
-  [[nodiscard]] std::uint32_t max_sge() const { return max_sge_; }                    ///< scatter elements of one READ
+  [[nodiscard]] std::uint32_t mtu() const { return mtu_; }                  ///< active, bytes, at most 4096
+  [[nodiscard]] std::uint32_t max_message() const { return max_message_; }  ///< bytes of one read
+  [[nodiscard]] std::uint32_t max_sge() const { return max_sge_; }          ///< scatter elements of one READ
   [[nodiscard]] std::uint32_t max_initiator_reads() const { return max_initiator_reads_; }  ///< max_qp_init_rd_atom
   [[nodiscard]] std::uint32_t max_responder_reads() const { return max_responder_reads_; }  ///< max_qp_rd_atom
   [[nodiscard]] const std::shared_ptr<verbs::ProtectionDomain>& protection_domain() const { return pd_; }

@@ -1,0 +1,99 @@
+#include "binding/nic_handle.h"
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "binding/arguments.h"
+#include "binding/endpoint_handle.h"
+#include "binding/region_handle.h"
+#include "binding/registration_handle.h"
+
+namespace weightcast::binding {
+namespace {
+
+using transport::rdma::Access;
+using transport::rdma::Endpoint;
+using transport::rdma::Role;
+
+constexpr std::uint32_t kMostQueuePairs = 4096;  // of one endpoint; Mooncake's peers use 2 to 256
+constexpr std::uint32_t kDeepestQueue = 65536;
+
+Access to_access(const Napi::Value& value) {
+  const std::string text = to_text(value, "access");
+  if (text == "remote-read") return Access::kRemoteRead;
+  if (text == "local-write") return Access::kLocalWrite;
+  throw invalid_argument(value.Env(), "expected remote-read or local-write for access but received " + text);
+}
+
+Role to_role(const Napi::Value& value) {
+  const std::string text = to_text(value, "role");
+  if (text == "initiator") return Role::kInitiator;
+  if (text == "responder") return Role::kResponder;
+  throw invalid_argument(value.Env(), "expected initiator or responder for role but received " + text);
+}
+
+}  // namespace
+
+void NicHandle::define(Addon& addon, Napi::Env env) {
+  Handle::define(addon, env,
+                 {InstanceMethod<&NicHandle::register_memory>("register"),
+                  InstanceMethod<&NicHandle::create_endpoint>("createEndpoint"), InstanceMethod<&NicHandle::close>("close")});
+}
+
+NicHandle::NicHandle(const Napi::CallbackInfo& info) : Handle(info), nic_(newborn(info)) {
+  const Napi::Env env = info.Env();
+  const auto self = info.This().As<Napi::Object>();
+  define_constant(self, "device", Napi::String::New(env, nic_->device()));
+  define_constant(self, "gid", Napi::String::New(env, nic_->gid()));
+  define_constant(self, "gidIndex", Napi::Number::New(env, nic_->gid_index()));
+  define_constant(self, "lid", Napi::Number::New(env, nic_->lid()));
+  define_constant(self, "mtu", Napi::Number::New(env, nic_->mtu()));
+  define_constant(self, "maxMessage", Napi::Number::New(env, nic_->max_message()));
+  define_constant(self, "maxSge", Napi::Number::New(env, nic_->max_sge()));
+  define_constant(self, "maxInitiatorReads", Napi::Number::New(env, nic_->max_initiator_reads()));
+  define_constant(self, "maxResponderReads", Napi::Number::New(env, nic_->max_responder_reads()));
+}
+
+NicHandle::~NicHandle() { runtime()->drop(std::move(nic_)); }
+
+const std::shared_ptr<transport::rdma::Nic>& NicHandle::nic(Napi::Env env) const {
+  if (nic_ == nullptr) throw closed(env, "the NIC");
+  return nic_;
+}
+
+Napi::Value NicHandle::register_memory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promised(env, [&]() -> Napi::Value {
+    const auto owner = nic(env);
+    const std::uint64_t offset = to_u64(info[1], "offset");
+    const std::uint64_t length = to_u64(info[2], "length");
+    const Access access = to_access(info[3]);
+    const memory::RegionPtr region = RegionHandle::unwrap(info[0], "region").range(env, offset, length);
+    if (length == 0) throw invalid_argument(env, "expected a length above 0: no device registers an empty range");
+    return run(
+        env, runtime(), [=] { return owner->register_memory(region, offset, length, access); },
+        [owner](Napi::Env at, std::shared_ptr<transport::rdma::Registration> made) -> Napi::Value {
+          return RegistrationHandle::create(at, {.registration = std::move(made), .nic = owner});
+        });
+  });
+}
+
+Napi::Value NicHandle::create_endpoint(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promised(env, [&]() -> Napi::Value {
+    const auto owner = nic(env);
+    const Role role = to_role(info[0]);
+    const std::uint32_t count = to_u32(info[1], "count", 1, kMostQueuePairs);
+    const std::uint32_t depth = to_u32(info[2], "sendDepth", 1, kDeepestQueue);
+    return run(
+        env, runtime(), [=] { return Endpoint::create(owner, role, count, depth); },
+        [role](Napi::Env at, std::shared_ptr<Endpoint> made) -> Napi::Value {
+          return EndpointHandle::create(at, {.endpoint = std::move(made), .role = role});
+        });
+  });
+}
+
+Napi::Value NicHandle::close(const Napi::CallbackInfo& info) { return close_once(info.Env(), nic_); }
+
+}  // namespace weightcast::binding

@@ -1,0 +1,129 @@
+#include "transfer/checksum.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace weightcast::transfer {
+namespace {
+
+// How much is hashed between two looks at `cancel`, and what is copied out at a time of memory that may fault.
+constexpr std::uint64_t kPieceBytes = 1U << 20;
+
+/// What the threads of one checksum() share.
+class Task {
+ public:
+  Task(std::span<const memory::RegionPtr> regions, std::span<const ChecksumRange> ranges,
+       std::atomic<std::uint64_t>& done_bytes, const std::atomic<bool>& cancel)
+      : regions_(regions), ranges_(ranges), done_bytes_(done_bytes), cancel_(cancel), sums_(ranges.size()) {
+    order_.resize(ranges.size());
+    std::iota(order_.begin(), order_.end(), std::size_t{0});
+    // Largest first: the last range to be taken is then a small one, and no thread is left alone with a large one.
+    std::sort(order_.begin(), order_.end(), [ranges](std::size_t a, std::size_t b) {
+      return ranges[a].length != ranges[b].length ? ranges[a].length > ranges[b].length : a < b;
+    });
+  }
+
+  /// Body of each thread.
+  void work() {
+    std::unique_ptr<std::byte[]> buffer;
+    while (!failed_.load(std::memory_order_relaxed)) {
+      const std::size_t taken = next_.fetch_add(1, std::memory_order_relaxed);
+      if (taken >= order_.size()) return;
+      Status status = hash(order_[taken], buffer);
+      if (!status.ok()) return fail(std::move(status));
+    }
+  }
+
+  Result<std::vector<std::uint64_t>> finish() {
+    if (!failure_.ok()) return std::move(failure_);
+    return std::move(sums_);
+  }
+
+ private:
+  Status hash(std::size_t index, std::unique_ptr<std::byte[]>& buffer) {
+    const ChecksumRange& range = ranges_[index];
+    const memory::Region& region = *regions_[range.region];
+    const bool copies = !region.safe_to_load();
+    if (copies && !buffer) buffer = std::make_unique<std::byte[]>(kPieceBytes);
+    XXH3_state_t state;
+    (void)XXH3_64bits_reset(&state);
+    for (std::uint64_t done = 0; done < range.length;) {
+      if (cancel_.load(std::memory_order_relaxed)) {
+        return Status::error(Code::kCancelled, "The checksums were cancelled");
+      }
+      const auto count = static_cast<std::size_t>(std::min(range.length - done, kPieceBytes));
+      const std::byte* bytes = region.data() + range.offset + done;
+      if (copies) {
+        Status copied = region.copy_out(range.offset + done, std::span(buffer.get(), count));
+        if (!copied.ok()) return copied;
+        bytes = buffer.get();
+      }
+      (void)XXH3_64bits_update(&state, bytes, count);
+      done += count;
+      done_bytes_.fetch_add(count, std::memory_order_relaxed);
+    }
+    sums_[index] = XXH3_64bits_digest(&state);
+    return Status::success();
+  }
+
+  void fail(Status status) {
+    const std::lock_guard lock(mutex_);
+    if (failure_.ok()) failure_ = std::move(status);
+    failed_.store(true, std::memory_order_relaxed);
+  }
+
+  std::span<const memory::RegionPtr> regions_;
+  std::span<const ChecksumRange> ranges_;
+  std::atomic<std::uint64_t>& done_bytes_;
+  const std::atomic<bool>& cancel_;
+  std::vector<std::uint64_t> sums_;      // each element is written by the one thread that took its range
+  std::vector<std::size_t> order_;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<bool> failed_ = false;
+  std::mutex mutex_;
+  Status failure_;                       // guarded by mutex_
+};
+
+Status check(std::span<const memory::RegionPtr> regions, std::span<const ChecksumRange> ranges) {
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    const ChecksumRange& range = ranges[i];
+    const bool inside = range.region < regions.size() && range.offset <= regions[range.region]->size() &&
+                        range.length <= regions[range.region]->size() - range.offset;
+    if (!inside) return Status::error(Code::kOutOfRange, "Checksum range " + std::to_string(i) + " leaves its region");
+  }
+  return Status::success();
+}
+
+}  // namespace
+
+Result<std::vector<std::uint64_t>> checksum(std::span<const memory::RegionPtr> regions,
+                                            std::span<const ChecksumRange> ranges, unsigned threads,
+                                            std::atomic<std::uint64_t>& done_bytes, const std::atomic<bool>& cancel) {
+  Status status = check(regions, ranges);
+  if (!status.ok()) return status;
+  Task task(regions, ranges, done_bytes, cancel);
+  // The caller's thread is one of them.
+  const std::size_t helpers = std::min<std::size_t>(std::max(1U, threads), std::max<std::size_t>(1, ranges.size())) - 1;
+  std::vector<std::thread> pool;
+  pool.reserve(helpers);
+  try {
+    while (pool.size() < helpers) pool.emplace_back([&task] { task.work(); });
+  } catch (const std::system_error&) {
+    // Fewer threads are slower and no less right.
+  }
+  task.work();
+  for (std::thread& thread : pool) thread.join();
+  return task.finish();
+}
+
+}  // namespace weightcast::transfer

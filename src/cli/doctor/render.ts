@@ -1,0 +1,75 @@
+/** The report of `doctor` as text. */
+import type { NativeDevicePort, NativeLimits } from '../../native.js';
+import { formatBytes, formatCount, formatTable } from '../format.js';
+import type { DoctorReport, NativeReport } from './report.js';
+import { verdictText } from './verdict.js';
+
+export function reportLines(report: DoctorReport): string[] {
+  const { node, addon, kernelRdma, sharedMemory, gpu, verdict } = report;
+  const rows = [
+    ['node', `${node.version}, Node-API ${node.nodeApi}, ${node.platform}-${node.arch}, kernel ${node.kernel}`],
+    ['addon', addon.reason === '' ? `loaded${addon.path === '' ? '' : ` from ${addon.path}`}` : `not loaded: ${addon.reason}`],
+    ...(report.native === undefined ? [] : [['libibverbs', report.native.libibverbs.path || `not loaded: ${report.native.libibverbs.reason}`]]),
+    ['kernel RDMA', kernelRdma.devices.length > 0 ? `devices ${kernelRdma.devices.join(', ')}` : 'no devices'],
+    ['  modules', kernelRdma.modules.join(', ') || 'none'],
+    ['  uverbs', kernelRdma.nodes.map(({ path, usable }) => `${path}${usable ? '' : ' (no permission)'}`).join(', ') || 'none'],
+    ...(kernelRdma.hint === '' ? [] : [['  hint', kernelRdma.hint]]),
+    ...(report.native === undefined ? [] : nativeRows(report.native)),
+    ['/dev/shm', sharedMemory === undefined ? 'not there: pull --shm cannot work' : `${formatBytes(sharedMemory.freeBytes)} of ${formatBytes(sharedMemory.totalBytes)} free`],
+    ['address', `${report.address} (peers reach a seed here at it; --host changes it)`],
+    ['GPU memory', `not supported yet: weights are read into host memory${gpu.seen.length > 0 ? ` (here: ${gpu.seen.join(', ')})` : ''}`],
+  ];
+  return [
+    ...formatTable(rows),
+    ...(report.native?.ports ?? []).flatMap((port) => ['', ...portLines(port)]),
+    '',
+    ...verdict.warnings.map((warning) => `warning: ${warning}`),
+    `verdict: ${verdictText(verdict)}`,
+  ];
+}
+
+function nativeRows({ limits, memlockAdvice, portsReason, tcp }: NativeReport): string[][] {
+  return [
+    ...(portsReason === '' ? [] : [['RDMA devices', portsReason]]),
+    ['memlock', memlockText(limits)],
+    ...(memlockAdvice === '' ? [] : [['  fix', memlockAdvice]]),
+    ['memory', limits.available === undefined ? 'unknown' : `${formatBytes(limits.available)} available`],
+    ['huge pages', hugePagesText(limits)],
+    ['TCP', tcp.ok ? 'works (checked over loopback)' : `does not work: ${tcp.reason}`],
+  ];
+}
+
+function memlockText({ memlockSoft, memlockHard, ipcLock }: NativeLimits): string {
+  const text = (limit: bigint | undefined): string => (limit === undefined ? 'unlimited' : formatBytes(limit));
+  return `soft ${text(memlockSoft)}, hard ${text(memlockHard)}, CAP_IPC_LOCK ${ipcLock ? 'yes: no limit applies' : 'no'}`;
+}
+
+function hugePagesText({ hugePageSize, hugePagesFree }: NativeLimits): string {
+  if (hugePageSize === 0n) return 'the kernel has none';
+  return `${formatCount(hugePagesFree)} free of ${formatBytes(hugePageSize)} each`;
+}
+
+/** One port of a device: what `ibv_devinfo -v` tells, as far as it matters here. */
+export function portLines(port: NativeDevicePort): string[] {
+  const software = port.software ? ' (software: not RDMA hardware)' : '';
+  const lid = port.linkLayer === 'InfiniBand' ? `, LID ${String(port.lid)}` : '';
+  const rows = [
+    ['  provider', `${port.provider}${software}${port.firmware === '' ? '' : `, firmware ${port.firmware}`}`],
+    ['  state', `${port.state}, ${port.linkLayer}${lid}`],
+    ['  rate', `${String(port.rateGbps)} Gb/s${port.software ? ' claimed, which means nothing for software' : ''}, MTU ${String(port.activeMtu)}`],
+    ['  netdev', `${port.netdev || 'none'}, NUMA node ${port.numaNode < 0 ? 'unknown' : String(port.numaNode)}`],
+    [
+      '  limits',
+      `${formatCount(port.maxQp)} queue pairs, ${formatCount(port.maxMr)} regions up to ${formatBytes(port.maxMrBytes)}, ` +
+        `reads in flight ${String(port.maxInitiatorReads)} out ${String(port.maxResponderReads)} in, ${String(port.maxSge)} segments, messages up to ${formatBytes(port.maxMessage)}`,
+    ],
+  ];
+  const gids = port.gids.map((gid) => [
+    `  ${gid.index === port.chosenGidIndex ? '*' : ' '} GID ${String(gid.index)}`,
+    gid.gid,
+    gid.type || '-',
+    gid.netdev || '-',
+  ]);
+  const none = port.chosenGidIndex < 0 ? ['  no GID fits: give the netdev an address'] : [];
+  return [`${port.device} port ${String(port.port)}`, ...formatTable(rows), ...formatTable(gids), ...none];
+}
