@@ -34,7 +34,7 @@ class Addon : public Napi::Addon<Addon> {
   Addon(Napi::Env env, Napi::Object exports);
   Addon(const Addon&) = delete;
   Addon& operator=(const Addon&) = delete;
-  ~Addon() override;
+  ~Addon();
 
   /// Its address is this loaded copy's own.
   static const char kBrand;

@@ -48,8 +48,8 @@ std::vector<T> to_column(const Napi::Value& value, const char* name, napi_typeda
   void* data = nullptr;
   if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
       type != wanted) {
-    throw invalid_argument(value.Env(), std::string("expected ") + what + " for " + name +
-                                            " but received a typed array of another type");
+    throw invalid_argument(
+        value.Env(), std::string("expected ") + what + " for " + name + " but received a typed array of another type");
   }
   std::vector<T> column(length);
   if (length > 0) std::memcpy(column.data(), data, length * sizeof(T));
@@ -93,8 +93,8 @@ std::uint64_t to_integer(const Napi::Value& value, const char* name, std::uint64
   constexpr double kLargestSafe = 9007199254740991.0;  // 2^53 - 1
   if (!(number >= 0 && number <= kLargestSafe) || std::trunc(number) != number ||
       static_cast<std::uint64_t>(number) < minimum || static_cast<std::uint64_t>(number) > maximum) {
-    throw invalid_argument(
-        value.Env(), "expected " + what + " for " + name + " but received " + value.ToString().Utf8Value());
+    throw invalid_argument(value.Env(),
+                           "expected " + what + " for " + name + " but received " + value.ToString().Utf8Value());
   }
   return static_cast<std::uint64_t>(number);
 }

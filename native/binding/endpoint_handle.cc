@@ -31,15 +31,16 @@ transport::rdma::PeerQueuePairs to_peer(const Napi::Value& value) {
 }  // namespace
 
 void EndpointHandle::define(Addon& addon, Napi::Env env) {
-  Handle::define(addon, env,
-                 {InstanceMethod<&EndpointHandle::connect>("connect"), InstanceMethod<&EndpointHandle::close>("close")});
+  Handle::define(
+      addon, env,
+      {InstanceMethod<&EndpointHandle::connect>("connect"), InstanceMethod<&EndpointHandle::close>("close")});
 }
 
 EndpointHandle::EndpointHandle(const Napi::CallbackInfo& info)
     : Handle(info), endpoint_(newborn(info).endpoint), role_(newborn(info).role) {
   const auto self = info.This().As<Napi::Object>();
   const std::span<const std::uint32_t> own = endpoint_->numbers();
-  const Napi::Uint32Array numbers = Napi::Uint32Array::New(info.Env(), own.size());
+  Napi::Uint32Array numbers = Napi::Uint32Array::New(info.Env(), own.size());
   std::ranges::copy(own, numbers.Data());
   define_constant(self, "numbers", numbers);
   define_constant(self, "maxReads", Napi::Number::New(info.Env(), 0));

@@ -7,6 +7,7 @@
 #include "binding/handle.h"
 #include "transport/rdma/endpoint.h"
 #include "transport/transport.h"
+#include "verbs/queue_pair.h"  // whole, for the inline members of endpoint.h
 
 namespace weightcast::binding {
 

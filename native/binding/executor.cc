@@ -1,8 +1,8 @@
 #include "binding/executor.h"
 
 #include <pthread.h>
-#include <csignal>
 
+#include <csignal>
 #include <system_error>
 #include <utility>
 

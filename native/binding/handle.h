@@ -29,7 +29,8 @@ class Handle : public Napi::ObjectWrap<Derived> {
  public:
   using Method = Napi::ClassPropertyDescriptor<Derived>;
 
-  explicit Handle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Derived>(info), runtime_(Addon::of(info.Env()).runtime()) {
+  explicit Handle(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<Derived>(info), runtime_(Addon::of(info.Env()).runtime()) {
     const napi_type_tag tag = tag_of();
     if (Addon::of(info.Env()).newborn == nullptr || napi_type_tag_object(info.Env(), info.This(), &tag) != napi_ok) {
       throw invalid_argument(info.Env(), std::string(Derived::kName) + " cannot be constructed");
@@ -85,7 +86,8 @@ class Handle : public Napi::ObjectWrap<Derived> {
   /// `close()` of a handle: lets go of `owner` on a native thread; later calls give the same promise.
   template <typename T>
   Napi::Value close_once(Napi::Env env, std::shared_ptr<T>& owner) {
-    if (closing_.IsEmpty()) closing_ = Napi::Persistent(release(env, runtime_, std::exchange(owner, nullptr)).template As<Napi::Object>());
+    if (closing_.IsEmpty())
+      closing_ = Napi::Persistent(release(env, runtime_, std::exchange(owner, nullptr)).template As<Napi::Object>());
     return closing_.Value();
   }
 

@@ -65,8 +65,7 @@ Napi::Value create_shared(const Napi::CallbackInfo& info) {
   return promised(env, [&]() -> Napi::Value {
     const std::string name = to_text(info[0], "name");
     const std::uint64_t bytes = to_u64(info[1], "bytes");
-    return run(
-        env, Addon::of(env).runtime(), [name, bytes] { return memory::create_shared(name, bytes); }, to_handle);
+    return run(env, Addon::of(env).runtime(), [name, bytes] { return memory::create_shared(name, bytes); }, to_handle);
   });
 }
 
@@ -77,7 +76,8 @@ Napi::Value map_file(const Napi::CallbackInfo& info) {
     const std::uint64_t offset = to_u64(info[1], "offset");
     const std::uint64_t bytes = to_u64(info[2], "bytes");
     return run(
-        env, Addon::of(env).runtime(), [path, offset, bytes] { return memory::map_file(path, offset, bytes); }, to_handle);
+        env, Addon::of(env).runtime(), [path, offset, bytes] { return memory::map_file(path, offset, bytes); },
+        to_handle);
   });
 }
 

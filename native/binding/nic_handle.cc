@@ -36,9 +36,10 @@ Role to_role(const Napi::Value& value) {
 }  // namespace
 
 void NicHandle::define(Addon& addon, Napi::Env env) {
-  Handle::define(addon, env,
-                 {InstanceMethod<&NicHandle::register_memory>("register"),
-                  InstanceMethod<&NicHandle::create_endpoint>("createEndpoint"), InstanceMethod<&NicHandle::close>("close")});
+  Handle::define(
+      addon, env,
+      {InstanceMethod<&NicHandle::register_memory>("register"),
+       InstanceMethod<&NicHandle::create_endpoint>("createEndpoint"), InstanceMethod<&NicHandle::close>("close")});
 }
 
 NicHandle::NicHandle(const Napi::CallbackInfo& info) : Handle(info), nic_(newborn(info)) {

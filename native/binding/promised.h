@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <new>
 #include <type_traits>
@@ -30,15 +31,22 @@ auto guarded(Work& work) noexcept -> std::invoke_result_t<Work&> {
   }
 }
 
-/// A promise of `work() -> Result<T>`, run on a native thread. `conclude(env, Result<T>&) -> Napi::Value` runs on this one,
-/// whatever the result; what it throws rejects. Neither may own JavaScript references: both may be dropped anywhere.
-template <typename Work, typename Conclude>
-Napi::Promise run_to_end(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Work work, Conclude conclude) {
+/// A promise, and how native threads settle it: call `settle(Result<T>)` once, anywhere.
+template <typename T>
+struct OpenPromise {
+  Napi::Promise promise;
+  std::function<void(Result<T>)> settle;
+};
+
+/// Keeps the loop alive until it is settled. `conclude(env, Result<T>&) -> Napi::Value` runs on this thread, whatever
+/// the result; what it throws rejects. It may not own JavaScript references: it may be dropped on any thread.
+template <typename T, typename Conclude>
+OpenPromise<T> open_promise(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Conclude conclude) {
   const auto deferred = Napi::Promise::Deferred::New(env);
   runtime->settler().begin(env);
-  const auto settle = [runtime, deferred, conclude](auto outcome) {
+  const auto settle = [runtime, deferred, conclude](Result<T> outcome) {
     // Shared, because std::function copies and results need not be copyable.
-    const auto result = std::make_shared<decltype(outcome)>(std::move(outcome));
+    const auto result = std::make_shared<Result<T>>(std::move(outcome));
     runtime->settler().settle([deferred, conclude, result](Napi::Env at) mutable {
       Napi::Value value;
       try {
@@ -50,11 +58,20 @@ Napi::Promise run_to_end(Napi::Env env, const std::shared_ptr<Runtime>& runtime,
       deferred.Resolve(value);
     });
   };
-  const bool accepted = runtime->executor().submit([settle, work]() mutable { settle(guarded(work)); });
-  if (!accepted) {
-    settle(std::invoke_result_t<Work&>(Status::error(Code::kInternal, "no native thread could be started")));
-  }
-  return deferred.Promise();
+  return {deferred.Promise(), settle};
+}
+
+inline Status no_thread() { return Status::error(Code::kInternal, "no native thread could be started"); }
+
+/// A promise of `work() -> Result<T>`, run on a native thread, with `conclude` as above. `work` may not own JavaScript
+/// references either.
+template <typename Work, typename Conclude>
+Napi::Promise run_to_end(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Work work, Conclude conclude) {
+  using Value = std::remove_reference_t<decltype(std::declval<std::invoke_result_t<Work&>&>().value())>;
+  auto open = open_promise<Value>(env, runtime, std::move(conclude));
+  const bool accepted = runtime->executor().submit([settle = open.settle, work]() mutable { settle(guarded(work)); });
+  if (!accepted) open.settle(no_thread());
+  return open.promise;
 }
 
 /// The same where only success needs care: `convert(env, T) -> Napi::Value`.
@@ -69,8 +86,8 @@ Napi::Promise run(Napi::Env env, const std::shared_ptr<Runtime>& runtime, Work w
 
 inline Napi::Value to_undefined(Napi::Env env, Nothing) { return env.Undefined(); }
 
-/// Calls `body`, which checks arguments and returns a promise: a thrown error becomes a rejection, so that a function of
-/// promises has one way to fail.
+/// Calls `body`, which checks arguments and returns a promise: a thrown error becomes a rejection, so that a function
+/// of promises has one way to fail.
 template <typename Body>
 Napi::Value promised(Napi::Env env, Body body) {
   try {

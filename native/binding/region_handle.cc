@@ -48,8 +48,7 @@ void RegionHandle::define(Addon& addon, Napi::Env env) {
                   InstanceMethod<&RegionHandle::close>("close")});
 }
 
-RegionHandle::RegionHandle(const Napi::CallbackInfo& info)
-    : Handle(info), held_(newborn(info)), windows_(runtime()) {
+RegionHandle::RegionHandle(const Napi::CallbackInfo& info) : Handle(info), held_(newborn(info)), windows_(runtime()) {
   const memory::Region& region = *held_.region;
   const Napi::Env env = info.Env();
   const auto self = info.This().As<Napi::Object>();
@@ -80,7 +79,8 @@ const memory::RegionPtr& RegionHandle::region(Napi::Env env) const {
   if (held_.pin.has_value()) {
     const Napi::Object buffer = Addon::of(env).pinned(*held_.pin);
     if (buffer.As<Napi::ArrayBuffer>().IsDetached()) {
-      throw fault(env, Status::error(Code::kClosed, "the ArrayBuffer of this adopted region was transferred or detached"));
+      throw fault(env,
+                  Status::error(Code::kClosed, "the ArrayBuffer of this adopted region was transferred or detached"));
     }
   }
   return held_.region;

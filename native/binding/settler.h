@@ -22,8 +22,8 @@ class Settler : public std::enable_shared_from_this<Settler> {
 
   /// One more promise is open: the loop must not end. JavaScript thread.
   void begin(Napi::Env env);
-  /// Runs `action` on the JavaScript thread, in the order of the calls; it ends what one `begin` began. Any thread. After
-  /// `close` the action is dropped on the calling thread, so it must not own JavaScript references.
+  /// Runs `action` on the JavaScript thread, in the order of the calls; it ends what one `begin` began. Any thread.
+  /// After `close` the action is dropped on the calling thread, so it must not own JavaScript references.
   void settle(Action action) { post({std::move(action), true}); }
   /// The same for what nobody waits for.
   void notify(Action action) { post({std::move(action), false}); }

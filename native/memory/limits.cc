@@ -36,7 +36,7 @@ bool in_first_user_namespace() {
 }
 
 bool has_ipc_lock() {
-  std::ifstream file("/proc/self/status");
+  std::ifstream file("/proc/thread-self/status");
   for (std::string line; std::getline(file, line);) {
     if (!line.starts_with("CapEff:")) continue;
     const std::uint64_t effective = std::strtoull(line.c_str() + 7, nullptr, 16);

@@ -71,6 +71,7 @@ Result<LibraryPtr> load_library_file(const std::string& file) {
   need(library->ack_cq_events, "ibv_ack_cq_events");
   need(library->create_qp, "ibv_create_qp");
   need(library->modify_qp, "ibv_modify_qp");
+  need(library->query_qp, "ibv_query_qp");
   need(library->destroy_qp, "ibv_destroy_qp");
   need(library->wc_status_str, "ibv_wc_status_str");
   need(library->fork_init, "ibv_fork_init");

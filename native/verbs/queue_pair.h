@@ -47,6 +47,8 @@ class QueuePair {
   Status to_ready_to_send(const PathAttributes& path);
   /// Any state → ERR: what is outstanding completes as flushed.
   Status to_error();
+  /// As the device sees it: a read that was refused moves both ends to ERR by itself.
+  [[nodiscard]] Result<ibv_qp_state> state() const;
 
   /// Posts a chain. 0, or the errno with `*first_refused` the first request that was not taken.
   [[nodiscard]] int post(ibv_send_wr* chain, ibv_send_wr** first_refused) {

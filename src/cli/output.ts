@@ -10,6 +10,15 @@ export function toJson(value: unknown): string {
   });
 }
 
+/**
+ * Names of models and workers, and messages of peers, come from elsewhere: they must not drive the terminal or forge
+ * lines.
+ */
+export function printable(text: string): string {
+  // eslint-disable-next-line no-control-regex -- they are what is looked for
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`);
+}
+
 export class Output {
   readonly #io: CliIo;
   readonly #closed = new AbortController();
@@ -35,9 +44,9 @@ export class Output {
     return this.#failure;
   }
 
-  /** One line of data. */
+  /** One line of data; control characters in it are escaped. */
   line(text = ''): void {
-    if (!this.#closed.signal.aborted) this.#io.stdout.write(`${text}\n`);
+    if (!this.#closed.signal.aborted) this.#io.stdout.write(`${printable(text)}\n`);
   }
 
   /** One JSON object on a line of its own. */
@@ -45,8 +54,8 @@ export class Output {
     this.line(toJson(value));
   }
 
-  /** One line for the person in front of it: stderr. */
+  /** One line for the person in front of it: stderr; control characters in it are escaped. */
   note(text: string): void {
-    this.#io.stderr.write(`${text}\n`);
+    this.#io.stderr.write(`${printable(text)}\n`);
   }
 }

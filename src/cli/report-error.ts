@@ -23,7 +23,7 @@ export async function reportError(error: unknown, options: ReportOptions): Promi
   const name = command === undefined ? 'weightcast' : `weightcast ${command}`;
   output.note(`${name}: ${known.code}: ${interrupted ? `ended by ${signal}` : known.message}`);
   if (command !== undefined && known instanceof UsageError) output.note(`Run "${name} --help" for its flags.`);
-  if (verbose) output.note(traceOf(known));
+  if (verbose) for (const line of traceOf(known)) output.note(line);
   if (json) output.json({ error: fieldsOf(known) });
   return interrupted ? exitCodeOfSignal(signal) : exitCodeOf(known.code);
 }
@@ -34,10 +34,10 @@ function fieldsOf(error: UsageError | WeightcastError): object {
   return { code, message, peer, tensor, file, syscall, errno, wcStatus, grpcStatus, grpcMessage };
 }
 
-function traceOf(error: Error): string {
+function traceOf(error: Error): string[] {
   const lines = [error.stack ?? error.message];
   for (let cause = error.cause; cause !== undefined && lines.length < 8; cause = cause instanceof Error ? cause.cause : undefined) {
     lines.push(`caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
   }
-  return lines.join('\n');
+  return lines.flatMap((text) => text.split('\n'));
 }

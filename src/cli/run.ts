@@ -15,6 +15,8 @@ export interface CommandContext {
   readonly flags: CommonFlags;
   /** Fires at SIGINT and SIGTERM: clean up and end. */
   readonly signal: AbortSignal;
+  /** For commands that run until a signal ends them: waits for it and returns its exit code. */
+  untilSignal(): Promise<ExitCode>;
   /** Begins progress lines and drives the bar; the same object at every call. */
   progress(): Progress;
   /** Logs on stderr: from `level` on, everything with `--verbose`, errors only with `--quiet`. */
@@ -36,6 +38,7 @@ export async function runCommand(io: CliIo, name: string, flags: CommonFlags, bo
     output,
     flags,
     signal: signals.signal,
+    untilSignal: () => signals.wait(),
     progress: () => {
       progress ??=
         flags.quiet === true
@@ -48,13 +51,15 @@ export async function runCommand(io: CliIo, name: string, flags: CommonFlags, bo
       const logger = createLogger({
         level: flags.quiet === true ? 'error' : flags.verbose === true ? 'debug' : level,
         json: flags.json === true,
+        destination: io.stderr,
       });
       return clearingBar(logger, () => progress?.clear());
     },
   };
   try {
     const code = await body(context);
-    return output.failure === undefined ? (code ?? ExitCode.ok) : ExitCode.transferFailed;
+    if (output.failure !== undefined) throw output.failure;
+    return code ?? ExitCode.ok;
   } catch (error) {
     progress?.finish();
     const { json = false, verbose = false } = flags;

@@ -1,5 +1,5 @@
 /** SIGINT and SIGTERM: the first asks the command to clean up and end, the second ends it at once. */
-import { exitCodeOfSignal, type EndSignal } from './exit-codes.js';
+import { exitCodeOfSignal, type EndSignal, type ExitCode } from './exit-codes.js';
 import type { CliIo } from './io.js';
 
 export class EndSignals implements Disposable {
@@ -26,6 +26,12 @@ export class EndSignals implements Disposable {
     return this.#received;
   }
 
+  /** Waits for the first signal; returns its exit code. */
+  async wait(): Promise<ExitCode> {
+    await fired(this.signal);
+    return exitCodeOfSignal(this.#received ?? 'SIGTERM');
+  }
+
   [Symbol.dispose](): void {
     this.#io.signals.off('SIGINT', this.#listener);
     this.#io.signals.off('SIGTERM', this.#listener);
@@ -41,14 +47,12 @@ export class EndSignals implements Disposable {
   }
 }
 
-/** Resolves when the first of the signals has fired. */
-export async function fired(...signals: readonly AbortSignal[]): Promise<void> {
-  const any = AbortSignal.any([...signals]);
-  if (any.aborted) return;
+async function fired(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   // A listener holds nothing alive; a command that waits for a signal must stay.
   const hold = setInterval(() => undefined, 0x7fff_ffff);
   await new Promise<void>((resolve) => {
-    any.addEventListener('abort', () => { resolve(); }, { once: true });
+    signal.addEventListener('abort', () => { resolve(); }, { once: true });
   });
   clearInterval(hold);
 }

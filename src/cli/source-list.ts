@@ -21,7 +21,7 @@ export interface Source {
 }
 
 export interface SourceFilter {
-  readonly identity?: SourceIdentity;
+  readonly identity?: Partial<SourceIdentity>;
   readonly modelName?: string;
   readonly rank?: number;
 }

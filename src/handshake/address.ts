@@ -33,7 +33,7 @@ export function parseAddress(text: string): HostPort {
 
 function checked(text: string, host: string, port: string | undefined): HostPort {
   const number = port === undefined ? defaultPort : /^\d{1,5}$/.test(port) ? Number(port) : NaN;
-  if (host === '' || !(number >= 1 && number <= 65535)) {
+  if (host === '' || /[[\]\s/]/.test(host) || !(number >= 1 && number <= 65535)) {
     throw new WeightcastError(
       'ERR_INVALID_ARGUMENT',
       `Expected host:port with a port from 1 to 65535 but received ${JSON.stringify(text)}`,

@@ -27,7 +27,7 @@ export interface HandshakeHandlers {
 }
 
 export interface ListenOptions {
-  /** Address to bind: `0.0.0.0`, `::`, or one interface's. */
+  /** Address to bind: one interface's, `0.0.0.0`, `::`, or `''` for every interface of both families. */
   readonly host: string;
   /** Default: a random free port from 15000 to 17000, so that no peer takes this process for a dead one. */
   readonly port?: number | undefined;

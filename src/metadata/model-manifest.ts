@@ -98,7 +98,7 @@ export class ManifestAssembler {
         this.#addHeaderChunk(part.value);
         break;
       case 'modelFiles':
-        this.#modelFiles.push(...part.value.files);
+        for (const file of part.value.files) this.#modelFiles.push(file);
         break;
       case 'tensors':
         this.#addTensors(part.value);

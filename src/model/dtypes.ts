@@ -100,14 +100,14 @@ export function parseDtype(text: string): Dtype | undefined {
   return dtypeByText.get(lower.startsWith('torch.') ? lower.slice('torch.'.length) : lower);
 }
 
-/** Sizes are unsigned 64-bit numbers in the format and on every wire. */
-export const maxBytes = 2n ** 64n - 1n;
+/** The reference implementation multiplies in 64 bits, the size in bits included. */
+const limit = 2n ** 64n - 1n;
 
 /**
  * Bytes of a tensor: product of the shape × bits / 8. A shape without dimensions has one element.
  *
  * @throws WeightcastError `ERR_INVALID_ARGUMENT` for an unknown dtype, a dimension that is not a safe whole number ≥ 0,
- * more than 2^64 - 1 bytes on the way (a later zero does not heal that, as in the reference implementation), and a
+ * more than 2^64 - 1 elements or bits on the way (a later zero does not heal that, as in the reference implementation), and a
  * sub-byte tensor that does not end on a byte.
  */
 export function tensorBytes(dtype: string, shape: readonly number[]): bigint {
@@ -118,10 +118,10 @@ export function tensorBytes(dtype: string, shape: readonly number[]): bigint {
       throw invalid(`dimension ${dimension} of a shape is not a whole number between 0 and 2^53 - 1`);
     }
     elements *= BigInt(dimension);
-    if (elements > maxBytes) throw invalid(`the product of the shape exceeds 2^64 - 1`);
+    if (elements > limit) throw invalid(`the product of the shape exceeds 2^64 - 1`);
   }
   const total = elements * BigInt(bits[dtype]);
-  if (total > maxBytes) throw invalid(`product of the shape × ${bits[dtype]} bits of ${dtype} exceeds 2^64 - 1`);
+  if (total > limit) throw invalid(`${elements} elements of ${dtype} exceed 2^64 - 1 bits`);
   if (total % 8n !== 0n) throw invalid(`${elements} elements of ${dtype} (${bits[dtype]} bits) do not end on a byte boundary`);
   return total / 8n;
 }

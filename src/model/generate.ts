@@ -7,7 +7,7 @@ import { ChunkWriter } from './chunk-writer.js';
 import { dtypes, tensorBytes } from './dtypes.js';
 import { indexFileName } from './model-index.js';
 import { buildHeader, lengthPrefix } from './safetensors.js';
-import { tensorContent } from './tensor-content.js';
+import { contentScratch, tensorContent } from './tensor-content.js';
 import { placeTensors, type TensorSpec } from './tensor.js';
 
 /** How to generate. */
@@ -105,8 +105,9 @@ async function writeTensors(writer: ChunkWriter, specs: readonly TensorSpec[], s
   const header = buildHeader(entries, { format: 'pt' });
   await writer.append(lengthPrefix(header));
   await writer.append(header);
+  const scratch = contentScratch();
   for (const { name, dtype, bytes } of entries) {
-    const next = tensorContent(seed, name, dtype);
+    const next = tensorContent(seed, name, dtype, scratch);
     for (let left = bytes; left > 0n;) {
       const part = next(left);
       left -= BigInt(part.length);

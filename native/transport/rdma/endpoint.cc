@@ -71,6 +71,8 @@ Result<std::shared_ptr<Endpoint>> Endpoint::create(std::shared_ptr<Nic> nic, Rol
   return endpoint;
 }
 
+Endpoint::Endpoint(std::shared_ptr<Nic> nic, Role role) : nic_(std::move(nic)), role_(role) {}
+
 Endpoint::~Endpoint() = default;
 
 Status Endpoint::connect(const PeerQueuePairs& peer) {

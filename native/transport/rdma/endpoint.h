@@ -56,7 +56,7 @@ class Endpoint {
   [[nodiscard]] std::span<const std::unique_ptr<verbs::QueuePair>> queue_pairs() const { return queue_pairs_; }
 
  private:
-  Endpoint(std::shared_ptr<Nic> nic, Role role) : nic_(std::move(nic)), role_(role) {}
+  Endpoint(std::shared_ptr<Nic> nic, Role role);
   std::shared_ptr<Nic> nic_;
   Role role_;
   std::uint32_t send_depth_ = 0;

@@ -83,7 +83,8 @@ Result<std::vector<DevicePort>> list_devices() {
   if (!names.ok()) return names.status();
   std::vector<DevicePort> rows;
   for (const std::string& name : names.value()) {
-    DevicePort row{.device = name};
+    DevicePort row;
+    row.device = name;
     auto context = verbs::Context::open(name);
     if (!context.ok()) {
       row.state = context.status().message;

@@ -1,5 +1,6 @@
 /** `weightcast seed`: offer the weights of a model. */
 import type { Command } from 'commander';
+import type { ExitCode } from '../exit-codes.js';
 import { modelNameOf } from '../model-name.js';
 import {
   addCommonOptions,
@@ -18,7 +19,6 @@ import {
 import { nonEmpty, seconds } from '../parse.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import { seedSummaryLines } from '../seed-summary.js';
-import { fired } from '../signals.js';
 
 interface SeedFlags extends CommonFlags, IdentityFlags, ServerFlags, WireFlags {
   readonly rank?: number;
@@ -41,8 +41,8 @@ export function addSeed(program: Command, run: RunCommand): void {
     .action((model: string, flags: SeedFlags) => run('seed', flags, (context) => seed(model, flags, context)));
 }
 
-async function seed(model: string, flags: SeedFlags, context: CommandContext): Promise<undefined> {
-  const { io, output, signal } = context;
+async function seed(model: string, flags: SeedFlags, context: CommandContext): Promise<ExitCode> {
+  const { io, output, signal, untilSignal } = context;
   const server = serverOf(flags, io.env);
   const modelName = flags.modelName ?? (await modelNameOf(model));
   const progress = context.progress();
@@ -66,10 +66,10 @@ async function seed(model: string, flags: SeedFlags, context: CommandContext): P
   if (flags.json === true) output.json({ event: 'ready', modelName, server, ...summary });
   else for (const line of seedSummaryLines(modelName, server, summary)) output.line(line);
   const readyAt = performance.now();
-  await fired(signal);
+  const exitCode = await untilSignal();
   await running.close();
   const upMs = Math.round(performance.now() - readyAt);
   if (flags.json === true) output.json({ event: 'stopped', sourceId: summary.sourceId, workerId: summary.workerId, upMs });
   else output.line(`stopped: worker ${summary.workerId} is marked STALE`);
-  return undefined;
+  return exitCode;
 }

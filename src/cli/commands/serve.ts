@@ -1,9 +1,9 @@
 /** `weightcast serve`: the metadata server. */
 import type { Command } from 'commander';
+import type { ExitCode } from '../exit-codes.js';
 import { addCommonOptions, type CommonFlags } from '../options.js';
 import { hostAndPort, seconds } from '../parse.js';
 import type { CommandContext, RunCommand } from '../run.js';
-import { fired } from '../signals.js';
 
 interface ServeFlags extends CommonFlags {
   readonly listen: string;
@@ -25,7 +25,7 @@ export function addServe(program: Command, run: RunCommand): void {
     .action((flags: ServeFlags) => run('serve', flags, (context) => serve(flags, context)));
 }
 
-async function serve(flags: ServeFlags, { output, signal, logger }: CommandContext): Promise<undefined> {
+async function serve(flags: ServeFlags, { output, untilSignal, logger }: CommandContext): Promise<ExitCode> {
   const { MetadataServer } = await import('../../metadata/server.js');
   const server = await MetadataServer.listen({
     listen: flags.listen,
@@ -38,8 +38,8 @@ async function serve(flags: ServeFlags, { output, signal, logger }: CommandConte
   if (flags.json === true) output.json({ event: 'ready', address, port });
   else output.line(`metadata server on ${address}`);
   const startedAt = performance.now();
-  await fired(signal);
+  const exitCode = await untilSignal();
   await server.close(graceMs);
   if (flags.json === true) output.json({ event: 'stopped', address, uptimeMs: Math.round(performance.now() - startedAt) });
-  return undefined;
+  return exitCode;
 }

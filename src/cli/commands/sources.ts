@@ -37,7 +37,7 @@ export function addSources(program: Command, run: RunCommand): void {
 
 async function sources(flags: SourcesFlags, context: CommandContext): Promise<undefined> {
   const { io, output, signal } = context;
-  const filter = await filterOf(flags);
+  const filter = filterOf(flags);
   const { MetadataClient } = await import('../../metadata/client.js');
   const client = new MetadataClient(serverOf(flags, io.env));
   try {
@@ -63,15 +63,14 @@ async function sources(flags: SourcesFlags, context: CommandContext): Promise<un
   return undefined;
 }
 
-async function filterOf(flags: SourcesFlags): Promise<SourceFilter> {
+function filterOf(flags: SourcesFlags): SourceFilter {
   if (flags.modelName === undefined && narrowsIdentity(flags)) {
     throw new UsageError('--framework, --tp and other identity flags need --model-name: an identity without a model name filters nothing');
   }
   const rank = flags.rank === undefined ? {} : { rank: flags.rank };
   if (flags.modelName === undefined) return rank;
   if (!narrowsIdentity(flags)) return { ...rank, modelName: flags.modelName };
-  const { SourceIdentity } = await import('../../gen/model_express/p2p.js');
-  return { ...rank, identity: SourceIdentity.fromPartial(identityOf(flags, flags.modelName)) };
+  return { ...rank, identity: identityOf(flags, flags.modelName) };
 }
 
 function printTable(sources: readonly Source[], { output }: CommandContext): void {

@@ -1,6 +1,7 @@
 /** The demo: server, seed and target as processes of their own; then the judge. Tells its story as it goes. */
 import { join, resolve } from 'node:path';
 import { throwIfAborted, WeightcastError } from '../../errors.js';
+import { ExitCode } from '../exit-codes.js';
 import { formatBytes, formatCount, formatMs } from '../format.js';
 import { transportText } from '../pull-summary.js';
 import type { Child, Printed } from './child.js';
@@ -72,7 +73,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   tell('check', `${formatCount(compared.tensors)} tensors, ${formatBytes(compared.bytes)}: every byte equal, and ${formatCount(compared.otherFiles)} other files`);
   for (const [role, child] of [['seed', seed], ['server', server]] as const) {
     const ended = await child.stop();
-    if (ended !== 0) throw new WeightcastError('ERR_INTERNAL', `the ${role} ended with exit code ${String(ended)}`);
+    if (ended !== ExitCode.terminated) throw new WeightcastError('ERR_INTERNAL', `the ${role} ended with exit code ${String(ended)}`);
   }
   return {
     model: options.model ?? `Qwen2.5-7B, scaled to ${formatBytes(compared.bytes)}`,

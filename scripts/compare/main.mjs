@@ -1,0 +1,15 @@
+// `npm run compare -- NAME`: one module a comparison, with `title` and `measure`, which says whether its threshold holds.
+import * as perftest from './perftest.mjs';
+
+const comparisons = { perftest };
+
+const name = process.argv[2];
+if (name === undefined) {
+  console.log('npm run compare -- NAME, where NAME is one of:');
+  for (const [each, { title }] of Object.entries(comparisons)) console.log(`  ${each.padEnd(12)}${title}`);
+} else if (!Object.hasOwn(comparisons, name)) {
+  console.error(`compare: there is no '${name}'; without a name all are listed`);
+  process.exitCode = 2;
+} else if (!(await comparisons[name].measure())) {
+  process.exitCode = 1;
+}

@@ -1,0 +1,79 @@
+// The measuring half of perftest.mjs. Runs inside the Soft-RoCE machine: `perftest-guest.mjs MODEL_DIR`; leaves runs.json.
+import { cpSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { finished, listening, service, start, versionOf } from './processes.mjs';
+
+/** Runs of each, alternating. */
+const RUNS = 5;
+
+const DEVICE = 'rxe0';
+const GID_INDEX = '1';
+const MESSAGE_BYTES = 1024 * 1024;
+const MESSAGES = 256;
+const PERFTEST_PORT = 18515;
+/** Node takes seconds to start on an emulated processor. */
+const START_MS = 60_000;
+
+const weightcast = [process.execPath, path.resolve('dist/cli/main.js')];
+const wire = ['--transport', 'rdma', '--device', DEVICE, '--gid-index', GID_INDEX, '--host', '127.0.0.1'];
+const ibReadBw = ['ib_read_bw', '-d', DEVICE, '-x', GID_INDEX, '-F', '-s', `${MESSAGE_BYTES}`, '-n', `${MESSAGES}`, '-o', '16', '-q', '1'];
+
+// Into the machine's own memory: what is measured is the wire, not the file system that it shares.
+const model = '/tmp/model';
+cpSync(process.argv[2], model, { recursive: true });
+
+const metadata = await service([...weightcast, 'serve', '--listen', '127.0.0.1:8001', '--json']);
+const source = ['--server', metadata.ready.address, '--model-name', 'compare'];
+const seedCommand = [...weightcast, 'seed', model, ...source, ...wire, '--json'];
+const pullCommand = [...weightcast, 'pull', ...source, '--discard', ...wire, '--queue-pairs', '1', '--json'];
+const seed = await service(seedCommand);
+
+const runs = [];
+for (let run = 1; run <= RUNS; run += 1) {
+  for (const measure of [peerRun, ownRun]) {
+    const result = { run, ...(await measure()) };
+    runs.push(result);
+    console.log(`run ${run} of ${RUNS}: ${result.who} ${result.GBps.toFixed(4)} GB/s`);
+  }
+}
+await seed.stop();
+await metadata.stop();
+
+writeFileSync(
+  path.join(process.env.RDMA_OUT, 'runs.json'),
+  JSON.stringify({
+    runs,
+    commands: { server: ibReadBw, client: [...ibReadBw, '127.0.0.1'], seed: seedCommand, pull: pullCommand },
+    versions: {
+      perftest: versionOf('dpkg-query', '-W', '-f', '${Version}', 'perftest'),
+      rdmaCore: versionOf('dpkg-query', '-W', '-f', '${Version}', 'ibverbs-providers'),
+      kernel: versionOf('uname', '-r'),
+      node: process.version,
+    },
+  }),
+);
+
+async function peerRun() {
+  const server = start(ibReadBw);
+  try {
+    await listening(PERFTEST_PORT, START_MS);
+    const output = await finished([...ibReadBw, '127.0.0.1']);
+    return { who: 'ib_read_bw', bytes: MESSAGE_BYTES * MESSAGES, GBps: averageOf(output), output };
+  } finally {
+    server.kill();
+  }
+}
+
+/** perftest says MB/sec (newer ones MiB/sec) and means 2^20 bytes in both. */
+function averageOf(output) {
+  if (!/BW average\[Mi?B\/sec\]/.test(output)) throw new Error(`ib_read_bw printed no average in MiB/s:\n${output}`);
+  const row = /^ *(\d+) +(\d+) +([\d.]+) +([\d.]+) +[\d.]+ *$/m.exec(output.replaceAll('\t', ' '));
+  if (row === null || Number(row[1]) !== MESSAGE_BYTES) throw new Error(`ib_read_bw printed no line of results:\n${output}`);
+  return (Number(row[4]) * 1024 * 1024) / 1e9;
+}
+
+async function ownRun() {
+  const result = JSON.parse(await finished(pullCommand));
+  if (result.transport !== 'rdma') throw new Error(`the pull went over ${result.transport}: ${result.transportReason}`);
+  return { who: 'weightcast', bytes: Number(result.bytes), GBps: result.wireGBps, result };
+}

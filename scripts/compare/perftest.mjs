@@ -1,0 +1,93 @@
+// Weightcast's `pull` over one queue pair beside perftest's `ib_read_bw`, on one Soft-RoCE device in one boot.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root, run } from '../testing/shell.mjs';
+import { versionOf } from './processes.mjs';
+import { compared, table } from './statistics.mjs';
+
+export const title = 'pull over RDMA beside ib_read_bw: 1 MiB reads, 1 queue pair, 16 outstanding, rxe0 (Soft-RoCE)';
+
+/** Below this part of the peer's median the comparison fails. */
+const LEAST_RATIO = 0.9;
+
+/** Qwen2.5-7B with every dimension divided by this: about 310 MB, at least {@link LEAST_BYTES}. */
+const MODEL_SCALE = 7;
+const LEAST_BYTES = 256 * 1024 * 1024;
+
+const folder = path.join(root, 'build/compare');
+const model = path.join(folder, 'model');
+const measured = path.join(folder, 'perftest-guest');
+
+/** @returns {Promise<boolean>} whether the ratio of the medians is at least {@link LEAST_RATIO} */
+export async function measure() {
+  await makeModel();
+  rmSync(measured, { recursive: true, force: true });
+  const machine = ['--hosts', '1', '--rails', '1', '--memory', '6144', '--timeout', '1500', '--out', measured];
+  const inside = ['node', 'scripts/compare/perftest-guest.mjs', model];
+  if (!(await run(['scripts/softroce-vm', ...machine, '--', ...inside]))) throw new Error('the measurement inside the machine failed');
+  const guest = JSON.parse(readFileSync(path.join(measured, 'runs.json'), 'utf8'));
+  return report(guest);
+}
+
+async function makeModel() {
+  const complete = path.join(model, '.complete');
+  const wanted = `qwen2_5_7b scale ${MODEL_SCALE}`;
+  if (existsSync(complete) && readFileSync(complete, 'utf8') === wanted) return;
+  console.log(`making a model of ${wanted}`);
+  const { generateModel } = await import('../../dist/model/generate.js');
+  const { qwen2_5_7b } = await import('../../dist/model/shapes/index.js');
+  rmSync(model, { recursive: true, force: true });
+  await generateModel(model, qwen2_5_7b({ scale: MODEL_SCALE }));
+  writeFileSync(complete, wanted);
+}
+
+function report({ runs, commands, versions }) {
+  const ours = runs.filter((entry) => entry.who === 'weightcast');
+  const theirs = runs.filter((entry) => entry.who === 'ib_read_bw');
+  for (const { bytes } of runs) if (bytes < LEAST_BYTES) throw new Error(`a run moved ${bytes} bytes, which is too few to count`);
+  const result = compared(
+    ours.map((entry) => entry.GBps),
+    theirs.map((entry) => entry.GBps),
+  );
+  const rows = [['run', 'ib_read_bw GB/s', 'weightcast GB/s', 'ratio']];
+  result.pairwise.forEach((ratio, i) => rows.push([`${i + 1}`, theirs[i].GBps.toFixed(4), ours[i].GBps.toFixed(4), ratio.toFixed(3)]));
+  rows.push(['median', result.theirs.toFixed(4), result.ours.toFixed(4), result.ratio.toFixed(3)]);
+  console.log(`\n${table(rows)}\n`);
+  const holds = result.ratio >= LEAST_RATIO;
+  console.log(`ratio of the medians ${result.ratio.toFixed(3)}, pairs from ${result.lowest.toFixed(3)} to ${result.highest.toFixed(3)}`);
+  console.log(`${holds ? 'holds' : 'FAILED'}: at least ${LEAST_RATIO.toFixed(2)} is asked for`);
+  const file = path.join(folder, 'perftest.json');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(
+    file,
+    `${JSON.stringify(
+      {
+        schemaVersion: 1,
+        comparison: 'perftest',
+        title,
+        date: new Date().toISOString(),
+        unit: 'GB/s, 1 GB = 1e9 bytes; ours is bytes over the wire phase, theirs is "BW average"',
+        leastRatio: LEAST_RATIO,
+        holds,
+        ...result,
+        runs,
+        commands,
+        versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast: revision() },
+        caveats: [
+          'Soft-RoCE under emulation: only the ratio means anything, not the rates',
+          'ib_read_bw reads one buffer of 1 MiB again and again, which flatters it; pull reads every byte of a model once and verifies it',
+        ],
+      },
+      null,
+      2,
+    )}\n`,
+  );
+  console.log(`every run: ${path.relative(root, file)}`);
+  return holds;
+}
+
+function revision() {
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
+  return `${git('rev-parse', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
+}

@@ -1,0 +1,37 @@
+/** Models that tests move, and how two directories are compared. */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync } from 'node:fs';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+
+/** SHA-256 of every file of a directory, by name. */
+export async function sha256sums(directory: string): Promise<Map<string, string>> {
+  const sums = new Map<string, string>();
+  for (const name of (await readdir(directory)).sort()) {
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(join(directory, name)), hash);
+    sums.set(name, hash.digest('hex'));
+  }
+  return sums;
+}
+
+/** Every file of `copy` equals the one of `original`, and every safetensors file of it is there. */
+export async function assertSameModel(original: string, copy: string): Promise<void> {
+  const ours = await sha256sums(copy);
+  const theirs = await sha256sums(original);
+  assert.ok(ours.size > 0);
+  for (const [name, sum] of ours) assert.equal(sum, theirs.get(name), `${name} differs`);
+  for (const name of theirs.keys()) if (/\.(safetensors|json)$/.test(name)) assert.ok(ours.has(name), `${name} is missing`);
+}
+
+/** Names in a folder that begin like an unfinished pull's. */
+export async function leftovers(folder: string): Promise<string[]> {
+  return existsSync(folder) ? (await readdir(folder)).filter((name) => name.includes('.partial')) : [];
+}
+
+/** Removes a folder and waits until it is gone. */
+export async function remove(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { runHere, memoryIo } from './memory-io.js';
+
+const commands = ['serve', 'seed', 'pull', 'sources', 'doctor', 'demo'];
+
+interface Case {
+  readonly argv: string;
+  readonly says: RegExp;
+  readonly command?: string;
+}
+
+/** Bad command lines; none of them may get as far as using the network or a file. */
+const bad: readonly Case[] = [
+  { argv: '', says: /no command given/ },
+  { argv: 'pulll', says: /unknown command 'pulll' \(Did you mean pull\?\)/ },
+  { argv: 'pull --bogus', says: /unknown option '--bogus'/, command: 'pull' },
+  { argv: 'pull --discard', says: /--model-name is required/, command: 'pull' },
+  { argv: 'pull --model-name m --discard', says: /no metadata server: give --server host:port/, command: 'pull' },
+  { argv: 'pull --server s:1 --model-name m', says: /--out DIR, --shm NAME or --discard/, command: 'pull' },
+  { argv: 'pull --server s:1 --model-name m --out d --discard', says: /cannot be used with/, command: 'pull' },
+  { argv: 'pull --server s:1 --model-name m --out d --shm n', says: /cannot be used with/, command: 'pull' },
+  { argv: 'pull --server s:1 --model-name m --shm n --discard', says: /cannot be used with/, command: 'pull' },
+  { argv: 'pull --tp 0', says: /'--tp <n>' argument '0' is invalid\. Expected a tensor parallel size, an integer from 1/, command: 'pull' },
+  { argv: 'pull --rank -1', says: /--rank/, command: 'pull' },
+  { argv: 'pull --framework tgi', says: /Expected a framework: sglang, vllm, trt_llm\./, command: 'pull' },
+  { argv: 'pull --transport udp', says: /Expected a transport: auto, rdma, tcp\./, command: 'pull' },
+  { argv: 'pull --slice-bytes 1', says: /Expected a slice in bytes from 4096/, command: 'pull' },
+  { argv: 'pull --server https://x:1', says: /TLS is not supported/, command: 'pull' },
+  { argv: 'pull extra', says: /too many arguments/, command: 'pull' },
+  { argv: 'pull --quiet --verbose', says: /cannot be used with/, command: 'pull' },
+  { argv: 'seed', says: /missing required argument 'model'/, command: 'seed' },
+  { argv: 'seed model', says: /no metadata server/, command: 'seed' },
+  { argv: 'seed model --server s:1 --gid-index 256', says: /GID index/, command: 'seed' },
+  { argv: 'seed model --server s:1 --device a,a', says: /every RDMA device once/, command: 'seed' },
+  { argv: 'seed model --server s:1 --host 1.2.3.4:5', says: /without a port/, command: 'seed' },
+  { argv: 'seed model --server s:1 --heartbeat-interval 0', says: /in seconds, 0.1 or more/, command: 'seed' },
+  { argv: 'serve --listen 8001', says: /host:port/, command: 'serve' },
+  { argv: 'sources --server s:1 --tp 8', says: /need --model-name/, command: 'sources' },
+  { argv: 'demo --bytes 1', says: /Expected a size/, command: 'demo' },
+  { argv: 'demo --bytes 1MB --model d', says: /cannot be used with/, command: 'demo' },
+  { argv: 'doctor --tp 1', says: /unknown option/, command: 'doctor' },
+];
+
+describe('a bad command line', () => {
+  for (const { argv, says, command } of bad) {
+    it(`"weightcast ${argv}" is exit code 2 and a sentence`, async () => {
+      const { code, stdout, stderr } = await runHere(argv === '' ? [] : argv.split(' '));
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+      const line = stderr.split('\n').find((text) => text.includes('ERR_INVALID_ARGUMENT'));
+      assert.ok(line !== undefined, stderr);
+      assert.ok(line.startsWith(command === undefined ? 'weightcast: ERR' : `weightcast ${command}: ERR`), stderr);
+      assert.match(line, says);
+    });
+  }
+
+  it('is JSON on stdout too with --json, one line', async () => {
+    const { code, stdout, stderr } = await runHere(['pull', '--tp', 'x', '--json']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^weightcast pull: ERR_INVALID_ARGUMENT: /);
+    const { error } = JSON.parse(stdout) as { error: { code: string; message: string } };
+    assert.equal(error.code, 'ERR_INVALID_ARGUMENT');
+    assert.match(error.message, /--tp/);
+    assert.equal(stdout.indexOf('\n'), stdout.length - 1);
+  });
+
+  it('takes the server from the environment, flag first, and refuses nonsense there', async () => {
+    for (const name of ['MODEL_EXPRESS_URL', 'MX_SERVER_ADDRESS']) {
+      const argv = ['pull', '--model-name', 'm', '--discard'];
+      const { code, stderr } = await runHere(argv, memoryIo({ env: { [name]: 'nonsense' } }));
+      assert.equal(code, 2);
+      assert.match(stderr, new RegExp(`${name} is "nonsense": Expected the metadata server as host:port`));
+    }
+  });
+});
+
+describe('help and version', () => {
+  it('are data on stdout and exit code 0', async () => {
+    const help = await runHere(['--help']);
+    assert.equal(help.code, 0);
+    assert.equal(help.stderr, '');
+    for (const command of commands) assert.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
+    const version = await runHere(['--version']);
+    assert.equal(version.code, 0);
+    assert.match(version.stdout, /^\d+\.\d+\.\d+\S*\n$/);
+  });
+
+  for (const command of commands) {
+    it(`of ${command} has --json, --quiet and --verbose`, async () => {
+      const { code, stdout } = await runHere([command, '--help']);
+      assert.equal(code, 0);
+      for (const flag of ['--json', '--quiet', '--verbose']) assert.ok(stdout.includes(flag), flag);
+    });
+  }
+
+  it('loads neither gRPC nor pino nor the addon', async () => {
+    const { runCli } = await import('../../support/cli.js');
+    const { code, stderr } = await runCli(['pull', '--help'], { env: { NODE_DEBUG: 'esm,module' } });
+    assert.equal(code, 0);
+    for (const unwanted of ['grpc-js', 'pino', 'bufbuild', 'native-loader']) assert.ok(!stderr.includes(unwanted), `${unwanted} was loaded`);
+    assert.ok(stderr.includes('commander'), 'the test must see what is loaded');
+  });
+});

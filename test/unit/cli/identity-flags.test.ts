@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { identityOf, narrowsIdentity, wireOptionsOf } from '#src/cli/options.js';
+import { BackendFramework, SourceIdentity } from '#src/gen/model_express/p2p.js';
+import { mxSourceId } from '#src/identity/index.js';
+
+describe('identity flags', () => {
+  it('that are not given leave the proto3 defaults', () => {
+    assert.deepEqual(identityOf({}, 'm'), { modelName: 'm' });
+    assert.equal(mxSourceId(identityOf({}, 'm')), mxSourceId(SourceIdentity.fromPartial({ modelName: 'm' })));
+  });
+
+  it('spell the identity of the other side', () => {
+    const flags = { framework: 'vllm', tp: 8, pp: 1, ep: 0, dtype: 'bfloat16', mxVersion: '0.5.0' } as const;
+    // The id of this identity as the server we follow computes it.
+    assert.equal(mxSourceId(identityOf(flags, 'deepseek-ai/DeepSeek-V3')), '5a5f555570065064');
+    assert.equal(mxSourceId(identityOf({ ...flags, revision: 'abc123def4567890' }, 'deepseek-ai/DeepSeek-V3')), 'd0c184b2a9a34c82');
+  });
+
+  it('have the numbers of the protocol for frameworks', () => {
+    assert.equal(identityOf({ framework: 'vllm' }, 'm').backendFramework, BackendFramework.BACKEND_FRAMEWORK_VLLM);
+    assert.equal(identityOf({ framework: 'sglang' }, 'm').backendFramework, BackendFramework.BACKEND_FRAMEWORK_SGLANG);
+    assert.equal(identityOf({ framework: 'trt_llm' }, 'm').backendFramework, BackendFramework.BACKEND_FRAMEWORK_TRT_LLM);
+  });
+
+  it('narrow the identity only beside the model name', () => {
+    assert.equal(narrowsIdentity({ modelName: 'm' }), false);
+    assert.equal(narrowsIdentity({ modelName: 'm', ep: 0 }), true);
+    assert.equal(narrowsIdentity({ quantization: 'fp8' }), true);
+  });
+});
+
+describe('wire flags', () => {
+  it('become options of the library; absent ones stay absent', () => {
+    assert.deepEqual(wireOptionsOf({}), {});
+    assert.deepEqual(wireOptionsOf({ transport: 'rdma', device: ['rxe0'], gidIndex: 0, host: '::1' }), {
+      transport: 'rdma',
+      devices: ['rxe0'],
+      gidIndex: 0,
+      host: '::1',
+    });
+  });
+});
