@@ -86,12 +86,12 @@ class Task {
   std::span<const ChecksumRange> ranges_;
   std::atomic<std::uint64_t>& done_bytes_;
   const std::atomic<bool>& cancel_;
-  std::vector<std::uint64_t> sums_;      // each element is written by the one thread that took its range
+  std::vector<std::uint64_t> sums_;  // each element is written by the one thread that took its range
   std::vector<std::size_t> order_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<bool> failed_ = false;
   std::mutex mutex_;
-  Status failure_;                       // guarded by mutex_
+  Status failure_;  // guarded by mutex_
 };
 
 Status check(std::span<const memory::RegionPtr> regions, std::span<const ChecksumRange> ranges) {

@@ -18,13 +18,13 @@ namespace weightcast::transfer {
 struct LaneOutcome {
   std::string name;
   transport::LaneReport report;
-  Status status;             ///< why this lane ended early; ok when it did not
+  Status status;  ///< why this lane ended early; ok when it did not
 };
 
 struct Outcome {
-  Status status;             ///< ok only when every byte of the plan landed
-  std::uint64_t bytes = 0;   ///< landed
-  double wire_ms = 0;        ///< from start() to the last completion
+  Status status;            ///< ok only when every byte of the plan landed
+  std::uint64_t bytes = 0;  ///< landed
+  double wire_ms = 0;       ///< from start() to the last completion
   std::vector<LaneOutcome> lanes;
 };
 
@@ -33,10 +33,10 @@ struct Progress {
   std::uint64_t slices = 0, total_slices = 0;
 };
 
-/// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks gives
-/// its slices back and the others finish them; the operation fails when none is left, with the first lane's reason.
-/// kRemoteAccess, kProtocol and kCancelled of one lane stop all: the others would meet the same.
-/// The ledger (which slice landed over which lane) stays readable afterwards.
+/// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks
+/// gives its slices back and the others finish them; the operation fails when none is left, with the first lane's
+/// reason. kRemoteAccess, kProtocol and kCancelled of one lane stop all: the others would meet the same. The ledger
+/// (which slice landed over which lane) stays readable afterwards.
 class Operation {
  public:
   /// Cancels and joins, so `finished` has been called when it returns. It blocks as long as the lanes need to drain;
@@ -49,7 +49,7 @@ class Operation {
   virtual void start(std::function<void(const Outcome&)> finished) = 0;
   /// Any thread, any time, idempotent; the outcome is then kCancelled, unless all had landed already.
   virtual void cancel() = 0;
-  [[nodiscard]] virtual Progress progress() const = 0;   ///< any thread, lock-free
+  [[nodiscard]] virtual Progress progress() const = 0;  ///< any thread, lock-free
   /// The ledger: which lane landed a slice of the plan, by its index; nothing while none has. Any thread, lock-free.
   [[nodiscard]] virtual std::optional<std::uint32_t> landed_over(std::uint32_t slice) const = 0;
 };

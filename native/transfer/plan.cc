@@ -62,8 +62,8 @@ class Cover {
   }
 
  private:
-  std::vector<Extent> extents_;    // by first byte
-  std::vector<Extent> furthest_;   // of extents [0, i], the one that ends last
+  std::vector<Extent> extents_;   // by first byte
+  std::vector<Extent> furthest_;  // of extents [0, i], the one that ends last
 };
 
 /// A part of a want that lies in one remote buffer.
@@ -98,8 +98,8 @@ class Slicer {
         add_segment(piece);
       }
       Slice& slice = plan_.slices.back();
-      const auto taken = static_cast<std::uint32_t>(
-          std::min<std::uint64_t>(piece.length, options_.slice_bytes - slice.length));
+      const auto taken =
+          static_cast<std::uint32_t>(std::min<std::uint64_t>(piece.length, options_.slice_bytes - slice.length));
       slice.length += taken;
       plan_.segments.back().length += taken;
       piece.remote += taken;
@@ -158,7 +158,8 @@ class Slicer {
 };
 
 Status check_options(const PlanOptions& options, std::span<const Want> wants, std::span<const RemoteBuffer> buffers) {
-  if (options.slice_bytes == 0) return invalid("Slices of 0 bytes cannot move anything; give slice_bytes of at least 1");
+  if (options.slice_bytes == 0)
+    return invalid("Slices of 0 bytes cannot move anything; give slice_bytes of at least 1");
   if (options.max_segments == 0) return invalid("A read needs at least 1 segment; give max_segments of at least 1");
   if (wants.size() > kIndexLimit) return invalid(std::to_string(wants.size()) + " wants are more than 2^32 - 1");
   if (buffers.size() > kIndexLimit) return invalid(std::to_string(buffers.size()) + " buffers are more than 2^32 - 1");

@@ -15,7 +15,7 @@ struct Want {
   std::uint64_t remote_address;
   std::uint64_t length;
   std::byte* local;
-  std::uint32_t region;    ///< index of the local region that holds [local, local + length)
+  std::uint32_t region;  ///< index of the local region that holds [local, local + length)
 };
 
 /// A range that the peer registered. A read must lie inside one of them.
@@ -25,9 +25,10 @@ struct RemoteBuffer {
 };
 
 struct PlanOptions {
-  std::uint32_t slice_bytes = 1U << 20;   ///< largest read; dataplane §2.2 shows 1 MiB saturates 400 Gb/s at 16 in flight
-  std::uint32_t max_segments = 1;         ///< scatter elements of one read; 1 for TCP would be wrong: sockets scatter too
-  bool merge = true;                      ///< false reads want by want, for measuring what merging brings
+  std::uint32_t slice_bytes =
+      1U << 20;                    ///< largest read; dataplane §2.2 shows 1 MiB saturates 400 Gb/s at 16 in flight
+  std::uint32_t max_segments = 1;  ///< scatter elements of one read; 1 for TCP would be wrong: sockets scatter too
+  bool merge = true;               ///< false reads want by want, for measuring what merging brings
 };
 
 /// The reads that bring all wants: neighbours in remote memory are merged, gathered up to max_segments local runs, cut

@@ -6,7 +6,8 @@
 namespace weightcast::transfer {
 namespace {
 
-// Failures of what all lanes share: the metadata, the peer's dialect, the wish to go on. The rest is one path's trouble.
+// Failures of what all lanes share: the metadata, the peer's dialect, the wish to go on. The rest is one path's
+// trouble.
 bool ends_operation(Code code) {
   return code == Code::kRemoteAccess || code == Code::kProtocol || code == Code::kCancelled;
 }

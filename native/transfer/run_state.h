@@ -57,25 +57,25 @@ class RunState final : public transport::SliceFeed {
   [[nodiscard]] Status verdict() const;
 
   const Plan plan_;
-  std::vector<memory::RegionPtr> regions_;                 // guarded by mutex_ once started
-  std::vector<std::shared_ptr<transport::Lane>> lanes_;    // guarded by mutex_ once started
+  std::vector<memory::RegionPtr> regions_;               // guarded by mutex_ once started
+  std::vector<std::shared_ptr<transport::Lane>> lanes_;  // guarded by mutex_ once started
 
-  std::atomic<std::uint64_t> cursor_ = 0;                  // the first slice that was never taken
-  std::vector<std::atomic<std::uint32_t>> ledger_;         // 0: not landed; lane + 1
+  std::atomic<std::uint64_t> cursor_ = 0;           // the first slice that was never taken
+  std::vector<std::atomic<std::uint32_t>> ledger_;  // 0: not landed; lane + 1
   std::atomic<std::uint64_t> landed_count_ = 0;
   std::atomic<std::uint64_t> landed_bytes_ = 0;
-  std::atomic<std::int64_t> last_landing_ns_ = 0;          // since start
+  std::atomic<std::int64_t> last_landing_ns_ = 0;  // since start
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> cancelled_ = false;
-  std::atomic<std::uint64_t> given_back_count_ = 0;        // size of given_back_, readable without the lock
+  std::atomic<std::uint64_t> given_back_count_ = 0;  // size of given_back_, readable without the lock
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::uint32_t> given_back_;
-  std::uint32_t active_;                                   // lanes that have not returned
-  std::uint32_t waiting_ = 0;                              // of those, in wait_for_work
-  bool exhausted_ = false;                                 // all of those wait: nobody is left to give anything back
-  Status reason_;                                          // of the failure, should it come to that
+  std::uint32_t active_;       // lanes that have not returned
+  std::uint32_t waiting_ = 0;  // of those, in wait_for_work
+  bool exhausted_ = false;     // all of those wait: nobody is left to give anything back
+  Status reason_;              // of the failure, should it come to that
   std::vector<LaneOutcome> outcomes_;
   Clock::time_point started_;
   std::function<void(const Outcome&)> finished_;

@@ -36,6 +36,14 @@ Status unavailable(const std::string& reason) {
   return Status::error(Code::kRdmaUnavailable, "RDMA is not available: " + reason);
 }
 
+/// Must come before the first registration. `ibv_fork_init` is only for kernels that need it: it hides registered pages
+/// from child processes, also from the moment between fork and exec, together with whatever else lies on them.
+bool make_fork_safe(const Library& library) {
+  if (library.is_fork_initialized != nullptr && library.is_fork_initialized() == IBV_FORK_UNNEEDED) return true;
+  return library.fork_init() ==
+         0;  // fails when somebody else in this process registered before; RDMA works all the same
+}
+
 }  // namespace
 
 Result<LibraryPtr> load_library_file(const std::string& file) {
@@ -83,10 +91,8 @@ Result<LibraryPtr> load_library_file(const std::string& file) {
   }
   const char* optional_missing = nullptr;
   resolve(handle, library->reg_mr_iova2, "ibv_reg_mr_iova2", "IBVERBS_1.8", optional_missing);
-  // Before any registration: on kernels older than 5.12 a fork() would otherwise leave the device writing to pages that
-  // the parent no longer sees. It fails when somebody else in this process has registered before; RDMA works all the
-  // same.
-  library->fork_safe = library->fork_init() == 0;
+  resolve(handle, library->is_fork_initialized, "ibv_is_fork_initialized", "IBVERBS_1.13", optional_missing);
+  library->fork_safe = make_fork_safe(*library);
   return LibraryPtr(std::move(library));
 }
 

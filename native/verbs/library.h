@@ -15,8 +15,10 @@ namespace weightcast::verbs {
 ///
 /// Immutable once loaded; thread-safe. Never unloaded: providers register themselves in it for good.
 struct Library {
-  std::string path;        ///< of the file that was loaded
-  bool fork_safe = false;  ///< `ibv_fork_init` succeeded: a child process cannot tear pinned pages from this one
+  std::string path;  ///< of the file that was loaded
+  /// A fork() of this process cannot tear pinned pages from it: the kernel copies them (5.12 and later), or
+  /// `ibv_fork_init` succeeded.
+  bool fork_safe = false;
 
   decltype(&::ibv_get_device_list) get_device_list = nullptr;
   decltype(&::ibv_free_device_list) free_device_list = nullptr;
@@ -43,6 +45,8 @@ struct Library {
   decltype(&::ibv_fork_init) fork_init = nullptr;
   /// Needed for flags that a kernel may ignore (relaxed ordering); null before rdma-core 28.
   decltype(&::ibv_reg_mr_iova2) reg_mr_iova2 = nullptr;
+  /// Null before rdma-core 35.
+  decltype(&::ibv_is_fork_initialized) is_fork_initialized = nullptr;
 };
 
 using LibraryPtr = std::shared_ptr<const Library>;

@@ -102,9 +102,9 @@ Result<ibv_qp_state> QueuePair::state() const {
   ibv_qp_init_attr initial{};
   const int error = pd_->context()->library().query_qp(qp_, &attributes, IBV_QP_STATE, &initial);
   if (error == 0) return attributes.qp_state;
-  return Status::system(Code::kVerbs, "ibv_query_qp", error,
-                        "cannot query queue pair " + std::to_string(number()) + " on RDMA device " +
-                            pd_->context()->device());
+  return Status::system(
+      Code::kVerbs, "ibv_query_qp", error,
+      "cannot query queue pair " + std::to_string(number()) + " on RDMA device " + pd_->context()->device());
 }
 
 }  // namespace weightcast::verbs

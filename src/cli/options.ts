@@ -1,6 +1,6 @@
 /** Flags that commands share, and what they become. */
 import { Option, type Command } from 'commander';
-import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import type { BackendFramework, SourceIdentity } from '../gen/model_express/p2p.js';
 import { deviceList, hostAddress, hostAndPort, integer, nonEmpty, oneOf } from './parse.js';
 import { UsageError } from './usage-error.js';
 
@@ -19,7 +19,7 @@ export function addCommonOptions(command: Command): Command {
 }
 
 /** The numbers are those of `model_express.p2p.BackendFramework`, spelt here so that `--help` does not load protobuf. */
-const frameworks = { vllm: 1, sglang: 2, trt_llm: 3 } as const;
+const frameworks = { vllm: 1 as BackendFramework, sglang: 2 as BackendFramework, trt_llm: 3 as BackendFramework } as const;
 
 export interface IdentityFlags {
   readonly modelName?: string;

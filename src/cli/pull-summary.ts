@@ -26,7 +26,11 @@ export function pullSummaryLines(result: PullResult): string[] {
 }
 
 /** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`. */
-export function transportText({ transport, transportReason, software }: Pick<PullResult, 'transport' | 'transportReason' | 'software'>): string {
+export function transportText({
+  transport,
+  transportReason,
+  software,
+}: Pick<PullResult, 'transport' | 'transportReason' | 'software'>): string {
   if (transport === 'tcp') return transportReason === '' ? 'tcp' : `tcp (not rdma: ${transportReason})`;
   return software ? 'rdma (software RDMA, rxe: not the speed of hardware)' : 'rdma';
 }

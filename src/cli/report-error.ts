@@ -1,4 +1,5 @@
 /** How a command says that it failed: one line on stderr, the same as JSON on stdout with `--json`, and an exit code. */
+import { inspect } from 'node:util';
 import type { WeightcastError } from '../errors.js';
 import { exitCodeOf, exitCodeOfSignal, type EndSignal, type ExitCode } from './exit-codes.js';
 import type { Output } from './output.js';
@@ -21,7 +22,10 @@ export async function reportError(error: unknown, options: ReportOptions): Promi
   const known = error instanceof UsageError ? error : (await import('../errors.js')).toWeightcastError(error);
   const interrupted = signal !== undefined && known.code === 'ERR_ABORTED';
   const name = command === undefined ? 'weightcast' : `weightcast ${command}`;
-  output.note(`${name}: ${known.code}: ${interrupted ? `ended by ${signal}` : known.message}`);
+  // Lines after the first are set in, so that no message can pass for one of ours.
+  const [first = '', ...rest] = (interrupted ? `ended by ${signal}` : known.message).split('\n');
+  output.note(`${name}: ${known.code}: ${first}`);
+  for (const line of rest) output.note(`  ${line}`);
   if (command !== undefined && known instanceof UsageError) output.note(`Run "${name} --help" for its flags.`);
   if (verbose) for (const line of traceOf(known)) output.note(line);
   if (json) output.json({ error: fieldsOf(known) });
@@ -37,7 +41,7 @@ function fieldsOf(error: UsageError | WeightcastError): object {
 function traceOf(error: Error): string[] {
   const lines = [error.stack ?? error.message];
   for (let cause = error.cause; cause !== undefined && lines.length < 8; cause = cause instanceof Error ? cause.cause : undefined) {
-    lines.push(`caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+    lines.push(`caused by: ${cause instanceof Error ? (cause.stack ?? cause.message) : inspect(cause)}`);
   }
   return lines.flatMap((text) => text.split('\n'));
 }

@@ -16,11 +16,11 @@ export interface CommandContext {
   /** Fires at SIGINT and SIGTERM: clean up and end. */
   readonly signal: AbortSignal;
   /** For commands that run until a signal ends them: waits for it and returns its exit code. */
-  untilSignal(): Promise<ExitCode>;
+  readonly untilSignal: () => Promise<ExitCode>;
   /** Begins progress lines and drives the bar; the same object at every call. */
-  progress(): Progress;
+  readonly progress: () => Progress;
   /** Logs on stderr: from `level` on, everything with `--verbose`, errors only with `--quiet`. */
-  logger(level: 'info' | 'warn'): Promise<Logger>;
+  readonly logger: (level: 'info' | 'warn') => Promise<Logger>;
 }
 
 /** The body of a command; returns its exit code, nothing for 0. */
@@ -41,9 +41,7 @@ export async function runCommand(io: CliIo, name: string, flags: CommonFlags, bo
     untilSignal: () => signals.wait(),
     progress: () => {
       progress ??=
-        flags.quiet === true
-          ? silentProgress
-          : new ProgressDisplay({ label: name, stream: io.stderr, color: wantsColor(io, io.stderr) });
+        flags.quiet === true ? silentProgress : new ProgressDisplay({ label: name, stream: io.stderr, color: wantsColor(io, io.stderr) });
       return progress;
     },
     logger: async (level) => {

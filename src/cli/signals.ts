@@ -52,7 +52,13 @@ async function fired(signal: AbortSignal): Promise<void> {
   // A listener holds nothing alive; a command that waits for a signal must stay.
   const hold = setInterval(() => undefined, 0x7fff_ffff);
   await new Promise<void>((resolve) => {
-    signal.addEventListener('abort', () => { resolve(); }, { once: true });
+    signal.addEventListener(
+      'abort',
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
   });
   clearInterval(hold);
 }

@@ -26,13 +26,13 @@ export function decodeDescriptor(value: unknown, options: DecodeOptions = {}): S
   const place: Place = { message: describe(options.peer), peer: options.peer };
   const fields = new Fields(value, place);
   const protocol = chooseProtocol(fields, options);
-  const devices =
-    protocol === 'rdma' ? fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) : [];
+  const devices = protocol === 'rdma' ? decodeDevices(fields, place) : [];
   if (new Set(devices.map(({ name }) => name)).size !== devices.length) fields.fail('devices', 'distinct device names');
   const mixed = Array.isArray(fields.raw('protocol'));
   const buffers: SegmentBuffer[] = [];
+  const inBuffers: Place = { ...place, list: 'buffers' };
   for (const [index, buffer] of fields.array('buffers').entries()) {
-    const decoded = decodeBuffer(buffer, { ...place, list: 'buffers', index }, protocol, mixed, devices.length);
+    const decoded = decodeBuffer(new Fields(buffer, inBuffers, index), protocol, mixed, devices.length);
     if (decoded !== undefined) buffers.push(decoded);
   }
   return {
@@ -60,7 +60,7 @@ export function decodeOwner(value: unknown, peer?: string): SegmentOwner {
   const place: Place = { message: describe(peer), peer };
   const fields = new Fields(value, place);
   const names = [fields.string('name'), fields.string('rdma_server_name')].filter((name) => name !== '' && name.length <= maxNameLength);
-  return { names, devices: fields.array('devices').map((device, index) => decodeDevice(device, { ...place, list: 'devices', index })) };
+  return { names, devices: decodeDevices(fields, place) };
 }
 
 function describe(peer: string | undefined): string {
@@ -82,20 +82,16 @@ function chooseProtocol(fields: Fields, { peer, prefer = 'rdma' }: DecodeOptions
   );
 }
 
-function decodeDevice(value: JsonValue, place: Place): SegmentDevice {
-  const fields = new Fields(value, place);
-  return { name: fields.nonEmpty('name', maxNameLength), gid: fields.gid('gid', false), lid: fields.uint('lid', 0xffff) };
+function decodeDevices(fields: Fields, place: Place): SegmentDevice[] {
+  const inDevices: Place = { ...place, list: 'devices' };
+  return fields.array('devices').map((value, index) => {
+    const device = new Fields(value, inDevices, index);
+    return { name: device.nonEmpty('name', maxNameLength), gid: device.gid('gid', false), lid: device.uint('lid', 0xffff) };
+  });
 }
 
 /** `undefined` for a buffer of another transport. */
-function decodeBuffer(
-  value: JsonValue,
-  place: Place,
-  protocol: SegmentProtocol,
-  mixed: boolean,
-  devices: number,
-): SegmentBuffer | undefined {
-  const fields = new Fields(value, place);
+function decodeBuffer(fields: Fields, protocol: SegmentProtocol, mixed: boolean, devices: number): SegmentBuffer | undefined {
   if (mixed && fields.string('protocol') !== protocol) return undefined;
   const location = fields.nonEmpty('name');
   const address = fields.positive64('addr');

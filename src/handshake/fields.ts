@@ -5,29 +5,32 @@ import { type JsonObject, type JsonValue, stringifyCompact } from './json.js';
 /** 16 bytes as hex pairs joined by `:`; not the usual notation of eight 16-bit groups. */
 const gidPattern = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){15}$/i;
 
-/** Where an object stands, for messages: `buffers` and 17 give `buffers[17].addr`. Cheap, as there may be thousands. */
+/** Where an object stands, for messages. */
 export interface Place {
   /** What was received, and from whom if known: "segment descriptor of 10.0.0.5:15428". */
   readonly message: string;
   readonly peer?: string | undefined;
+  /** Name of the list or object around it; `''` at the top. */
   readonly list?: string;
-  readonly index?: number;
 }
 
 /** One object of a message. Every getter throws `ERR_PROTOCOL` that names the field, what it must be and what it is. */
 export class Fields {
   readonly #object: JsonObject;
   readonly #place: Place;
+  readonly #index: number;
 
-  constructor(value: unknown, place: Place) {
+  /** `index`: in the place's list, for messages like `buffers[17].addr`. Cheap, as there may be thousands of a place. */
+  constructor(value: unknown, place: Place, index = -1) {
     this.#place = place;
+    this.#index = index;
     if (typeof value !== 'object' || value === null || Array.isArray(value)) this.#fail(undefined, 'an object', value);
     this.#object = value as JsonObject;
   }
 
-  /** The value, `undefined` when absent or `null`. */
+  /** The value, `undefined` when absent or `null`. No key of the wire is one that every object has. */
   raw(key: string): JsonValue | undefined {
-    return Object.hasOwn(this.#object, key) ? (this.#object[key] ?? undefined) : undefined;
+    return this.#object[key] ?? undefined;
   }
 
   /** `''` when absent. */
@@ -116,8 +119,8 @@ export class Fields {
   }
 
   #path(key: string | undefined): string {
-    const { list, index } = this.#place;
-    const parent = index === undefined ? (list ?? '') : `${list ?? ''}[${String(index)}]`;
+    const { list = '' } = this.#place;
+    const parent = this.#index < 0 ? list : `${list}[${String(this.#index)}]`;
     if (key === undefined) return parent === '' ? 'it' : parent;
     return parent === '' ? key : `${parent}.${key}`;
   }

@@ -14,26 +14,19 @@ export interface JsonObject {
 
 /** The compact form without a line feed: keys sorted bytewise, integers as decimals, everything beyond ASCII escaped. */
 export function stringifyCompact(value: JsonValue | undefined): string {
-  if (value === null || value === undefined) return 'null';
-  switch (typeof value) {
-    case 'string':
-      return quoteAscii(value);
-    case 'bigint':
-    case 'boolean':
-      return String(value);
-    case 'number':
-      if (!Number.isFinite(value)) throw new WeightcastError('ERR_INVALID_ARGUMENT', `JSON has no form for the number ${String(value)}`);
-      return String(value);
-    case 'object': {
-      if (Array.isArray(value)) return `[${value.map(stringifyCompact).join(',')}]`;
-      const members: string[] = [];
-      for (const key of sortedKeys(value)) {
-        const member = value[key];
-        if (member !== undefined) members.push(`${quoteAscii(key)}:${stringifyCompact(member)}`);
-      }
-      return `{${members.join(',')}}`;
-    }
+  if (typeof value === 'string') return quoteAscii(value);
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new WeightcastError('ERR_INVALID_ARGUMENT', `JSON has no form for the number ${String(value)}`);
   }
+  if (typeof value !== 'object') return value === undefined ? 'null' : String(value);
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return `[${value.map(stringifyCompact).join(',')}]`;
+  const members: string[] = [];
+  for (const key of sortedKeys(value)) {
+    const member = value[key];
+    if (member !== undefined) members.push(`${quoteAscii(key)}:${stringifyCompact(member)}`);
+  }
+  return `{${members.join(',')}}`;
 }
 
 function sortedKeys(object: JsonObject): string[] {

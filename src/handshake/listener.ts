@@ -185,9 +185,11 @@ export class HandshakeListener implements AsyncDisposable {
         const descriptor = this.#handlers.metadata(value);
         return descriptor === undefined ? encodeFrame(frame.type, 'null') : this.#descriptorFrame(descriptor);
       }
-      case MessageType.notify:
-        this.#handlers.notify?.(decodeNotify(value, peer));
+      case MessageType.notify: {
+        const message = decodeNotify(value, peer);
+        this.#handlers.notify?.(message);
         return encodeFrame(frame.type, encodeNotify({ name: '', message: 'success' }));
+      }
       case MessageType.probe:
         return encodeFrame(frame.type, probeReply);
       default:

@@ -1,5 +1,5 @@
 /** Filling in and decoding of `SourceIdentity`. */
-import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { SourceIdentity } from '../gen/model_express/p2p.js';
 
 /**
@@ -8,7 +8,7 @@ import { SourceIdentity } from '../gen/model_express/p2p.js';
  */
 export function completeIdentity(identity: Partial<SourceIdentity>): SourceIdentity {
   const complete: SourceIdentity = SourceIdentity.create();
-  for (const [field, value] of Object.entries(identity)) {
+  for (const [field, value] of Object.entries(identity) as [string, unknown][]) {
     if (value !== undefined) Object.assign(complete, { [field]: value });
   }
   return complete;
@@ -28,7 +28,7 @@ export function decodeIdentity(bytes: Buffer): SourceIdentity {
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (field !== extraParametersField || wireType !== 2) reader.skip(wireType, field);
+    if (field !== extraParametersField || wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
     else defineEntry(identity.extraParameters, reader.bytes());
   }
   return identity;
@@ -40,8 +40,8 @@ function defineEntry(parameters: Record<string, string>, entry: Uint8Array): voi
   const reader = new BinaryReader(entry);
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (field === 1 && wireType === 2) key = reader.string();
-    else if (field === 2 && wireType === 2) value = reader.string();
+    if (field === 1 && wireType === WireType.LengthDelimited) key = reader.string();
+    else if (field === 2 && wireType === WireType.LengthDelimited) value = reader.string();
     else reader.skip(wireType, field);
   }
   Object.defineProperty(parameters, key, { value, enumerable: true, configurable: true, writable: true });

@@ -1,10 +1,11 @@
 /** The client of a metadata server: ours, or ModelExpress' own. */
+import { WireType } from '@bufbuild/protobuf/wire';
 import { toWeightcastError, WeightcastError } from '../errors.js';
 import {
   type GetMetadataRequest,
   ListSourcesRequest,
   P2pServiceService as P2pService,
-  PublishMetadataResponse,
+  type PublishMetadataResponse,
   SourceIdentity,
   type SourceInstanceRef,
   type SourceStatus,
@@ -143,7 +144,7 @@ function isFound(reply: Buffer): boolean {
   let found = false;
   const reader = new FieldReader(reply);
   while (reader.next()) {
-    if (reader.field === 1 && reader.wireType === 0) found = reader.uint32() !== 0;
+    if (reader.field === 1 && reader.wireType === WireType.Varint) found = reader.uint32() !== 0;
   }
   return found;
 }

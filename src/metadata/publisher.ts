@@ -108,15 +108,16 @@ export class Publisher {
 
   async #beat(): Promise<void> {
     const { signal } = this.#stopping;
+    const stopped = (): boolean => signal.aborted;
     let pauseMs = this.#intervalMs;
-    while (!signal.aborted) {
+    for (;;) {
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
+      if (stopped()) return;
       try {
         if (this.#mustPublish) await this.#publishAgain(signal);
         pauseMs = await this.#heartbeat(signal);
       } catch (error) {
-        if (signal.aborted) return;
+        if (stopped()) return;
         this.#warn('cannot reach the metadata server; trying again', { error: String(error) });
         pauseMs = Math.min(this.#intervalMs, afterFailureMs);
       }

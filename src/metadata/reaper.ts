@@ -71,8 +71,7 @@ export class Reaper {
 
   async #judge(worker: WorkerListing, now: number): Promise<void> {
     const { store, heartbeatTimeoutMs, gcTimeoutMs, logger } = this.#options;
-    const { sourceId, workerId, workerRank, updatedAt } = worker;
-    const status: SourceStatus = worker.status;
+    const { sourceId, workerId, workerRank, status, updatedAt } = worker;
     const age = ageMs(updatedAt, now);
     const silent = status === SourceStatus.SOURCE_STATUS_READY || status === SourceStatus.SOURCE_STATUS_INITIALIZING;
     if (silent && age > BigInt(heartbeatTimeoutMs)) {

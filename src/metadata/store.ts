@@ -1,3 +1,5 @@
+import type { SourceStatus } from '../gen/model_express/p2p.js';
+
 /**
  * What a metadata server needs of its storage. Backends keep records as they are given; filters, freshness and messages
  * are the server's business (`semantics/`). Times are unix milliseconds.
@@ -24,8 +26,8 @@ export type WorkerPayload =
 /** One published rank of a worker. */
 export interface WorkerRecord {
   readonly workerRank: number;
-  /** `SourceStatus`; numbers unknown to us are stored as they came. */
-  readonly status: number;
+  /** Numbers unknown to us are stored as they came. */
+  readonly status: SourceStatus;
   /** As published, then of the last status update. */
   readonly updatedAt: bigint;
   readonly accelerator: string;
@@ -52,16 +54,16 @@ export interface WorkerListing {
   readonly workerId: string;
   readonly source: SourceAttributes;
   readonly workerRank: number;
-  readonly status: number;
+  readonly status: SourceStatus;
   readonly updatedAt: bigint;
   readonly accelerator: string;
   readonly topology: Readonly<Record<string, string>>;
   readonly sourceLoad: number | undefined;
-  readonly statuses: readonly number[];
+  readonly statuses: readonly SourceStatus[];
 }
 
 export interface StatusUpdate {
-  readonly status: number;
+  readonly status: SourceStatus;
   readonly updatedAt: bigint;
   readonly sourceLoad?: number | undefined;
 }

@@ -111,7 +111,7 @@ export class ProgressDisplay implements Progress {
     const tail = `${percent(state).padStart(5)}  ${amount(state, '/')}  ${this.#speed(state, '  ')}`;
     const room = Math.min(widest, columns - 1 - head.length - tail.length - 4);
     if (room < narrowest) return `${head} ${tail}`.slice(0, columns - 1);
-    const full = Math.round(share(state) * room);
+    const full = Math.floor(share(state) * room);
     const paint = pc.createColors(color);
     return `${head} [${paint.green('#'.repeat(full))}${paint.dim('-'.repeat(room - full))}] ${tail}`;
   }

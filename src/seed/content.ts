@@ -11,7 +11,7 @@ export interface ContentTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly bytes: bigint;
-  /** Index into {@link SeedContent.regions}. */
+  /** Index into {@link SeedContent.regions}; without meaning for a tensor of no bytes. */
   readonly region: number;
   /** Bytes from the region's start. */
   readonly offset: bigint;

@@ -9,14 +9,18 @@ import type { ModelManifest } from '../metadata/model-manifest.js';
 import { native } from '../native.js';
 import type { SeedContent } from './content.js';
 
+/** XXH3-64 (seed 0) of no bytes; the test vector of the reference implementation. */
+const EMPTY_CHECKSUM = 0x2d06800538d394c2n;
+
 /** XXH3-64 of every tensor, on native threads, in the tensors' order. */
 export async function checksumTensors(content: SeedContent, signal: AbortSignal | undefined): Promise<BigUint64Array> {
   throwIfAborted(signal, 'checksum');
+  const filled = content.tensors.filter((tensor) => tensor.bytes > 0n);
   const task = native().checksum(
     content.regions.map((region) => region.handle),
-    Uint32Array.from(content.tensors, (tensor) => (tensor.bytes === 0n ? 0 : tensor.region)),
-    BigUint64Array.from(content.tensors, (tensor) => (tensor.bytes === 0n ? 0n : tensor.offset)),
-    BigUint64Array.from(content.tensors, (tensor) => tensor.bytes),
+    Uint32Array.from(filled, (tensor) => tensor.region),
+    BigUint64Array.from(filled, (tensor) => tensor.offset),
+    BigUint64Array.from(filled, (tensor) => tensor.bytes),
     availableParallelism(),
   );
   const cancel = (): void => {
@@ -24,7 +28,9 @@ export async function checksumTensors(content: SeedContent, signal: AbortSignal 
   };
   signal?.addEventListener('abort', cancel, { once: true });
   try {
-    return await task.done;
+    const sums = await task.done;
+    let next = 0;
+    return BigUint64Array.from(content.tensors, (tensor) => (tensor.bytes > 0n ? (sums[next++] ?? 0n) : EMPTY_CHECKSUM));
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot checksum the weights' });
   } finally {

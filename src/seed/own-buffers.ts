@@ -37,6 +37,10 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
   const ofHome = new Map<Region | ArrayBuffer, number>();
   const raw: Located[] = [];
   for (const tensor of located) {
+    if (tensor.bytes === 0n) {
+      place(tensor, 0, 0n);
+      continue;
+    }
     if ('address' in tensor.home) {
       raw.push(tensor);
       continue;
@@ -58,7 +62,7 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
     for (let tensor = raw[next]; tensor !== undefined && tensor.offset <= end; tensor = raw[++next]) {
       if (tensor.offset + tensor.bytes > end) end = tensor.offset + tensor.bytes;
     }
-    const index = end === start ? 0 : own(Region.fromAddress(start, end - start, { writable: false }));
+    const index = own(Region.fromAddress(start, end - start, { writable: false }));
     for (const tensor of raw.slice(first, next)) place(tensor, index, tensor.offset - start);
     first = next;
   }

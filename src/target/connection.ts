@@ -25,7 +25,9 @@ export interface Connection {
 
 export interface ConnectOptions {
   readonly sessionId: string;
-  readonly queuePairs: number;
+  /** `undefined`: by the kind of peer. */
+  readonly queuePairs: number | undefined;
+  readonly readsInFlight: number;
   readonly connections: number;
   readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;

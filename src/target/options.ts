@@ -55,8 +55,13 @@ export interface PullOptions {
   readonly host?: string;
   /** Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. */
   readonly verify?: boolean;
-  /** Queue pairs a rail, default 2 (Mooncake's); every one has up to 16 reads or more in flight. */
+  /** Queue pairs a rail. Default 1 with a Weightcast seed, else 2, which is Mooncake's count and must be equal there. */
   readonly queuePairs?: number;
+  /**
+   * Reads outstanding a queue pair, default 16: with slices of 1 MiB enough for 400 Gb/s at more than 300 µs round trip.
+   * Lowered to what either device can do.
+   */
+  readonly readsInFlight?: number;
   /** TCP connections, default 4. */
   readonly connections?: number;
   /** Largest read. Default 1 MiB over RDMA (saturates 400 Gb/s at 16 in flight), 8 MiB over TCP (one round trip each). */

@@ -17,8 +17,8 @@ import type { LaneResult, PullOptions, PullPhase, PullProgress, PullResult } fro
 import { verify } from './verify.js';
 import { transfer, type WireResult } from './wire.js';
 
-/** Rows that a seed without extras and a target without `--queue-pairs` get. */
-const DEFAULTS = { queuePairs: 2, connections: 4, stallTimeoutMs: 10_000, rdmaSliceBytes: 1 << 20, tcpSliceBytes: 8 << 20 };
+/** Defaults of {@link PullOptions}, with their reasons there. */
+const DEFAULTS = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, rdmaSliceBytes: 1 << 20, tcpSliceBytes: 8 << 20 };
 
 export async function runPull(options: PullOptions, report: (progress: PullProgress) => void): Promise<PullResult> {
   const writer = destinationWriter(options.into);
@@ -86,7 +86,8 @@ class Steps {
     });
     const connectOptions = {
       sessionId: peer,
-      queuePairs: options.queuePairs ?? DEFAULTS.queuePairs,
+      queuePairs: options.queuePairs,
+      readsInFlight: options.readsInFlight ?? DEFAULTS.readsInFlight,
       connections: options.connections ?? DEFAULTS.connections,
       stallTimeoutMs: options.stallTimeoutMs ?? DEFAULTS.stallTimeoutMs,
       signal: options.signal,

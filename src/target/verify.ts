@@ -25,7 +25,7 @@ export async function verify(
   throwIfAborted(signal, 'verify');
   const rows = placement.tensors.flatMap((tensor, index) => {
     const at = placement.at[index];
-    return tensor.checksum === undefined || at === undefined ? [] : [{ tensor, at, checksum: tensor.checksum }];
+    return tensor.checksum === undefined || tensor.bytes === 0n || at === undefined ? [] : [{ tensor, at, checksum: tensor.checksum }];
   });
   if (rows.length === 0) return undefined;
   const task = native().checksum(
@@ -54,7 +54,8 @@ export async function verify(
         { tensor: first.tensor.name, peer },
       );
     }
-    return { algorithm: 'xxh3-64', tensors: rows.length, bytes: rows.reduce((sum, row) => sum + row.tensor.bytes, 0n) };
+    const empty = placement.tensors.filter((tensor) => tensor.checksum !== undefined && tensor.bytes === 0n).length;
+    return { algorithm: 'xxh3-64', tensors: rows.length + empty, bytes: rows.reduce((sum, row) => sum + row.tensor.bytes, 0n) };
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot verify what was read', peer });
   } finally {

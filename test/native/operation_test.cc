@@ -22,11 +22,11 @@ using transport::LaneReport;
 using transport::SliceFeed;
 
 struct Behaviour {
-  int fail_after = -1;                        ///< slices; -1 never
+  int fail_after = -1;  ///< slices; -1 never
   Code failure = Code::kPeerLost;
   std::chrono::microseconds per_slice{0};
-  bool blocks = false;                        ///< holds its first slice until interrupted
-  bool loses_slice = false;                   ///< breaks the contract: fails without giving back
+  bool blocks = false;       ///< holds its first slice until interrupted
+  bool loses_slice = false;  ///< breaks the contract: fails without giving back
 };
 
 const std::vector<Behaviour> kOneLane(1);
@@ -225,7 +225,8 @@ TEST(Operation, ALaneThatHasNothingToDoWaitsForWhatTheLastMayGiveBack) {
 }
 
 TEST(Operation, FailsWithTheFirstReasonWhenNoLaneIsLeft) {
-  Pull pull({{.fail_after = 2, .failure = Code::kStalled}, {.fail_after = 40, .failure = Code::kPeerLost, .per_slice = 1000us}});
+  Pull pull({{.fail_after = 2, .failure = Code::kStalled},
+             {.fail_after = 40, .failure = Code::kPeerLost, .per_slice = 1000us}});
   const Outcome outcome = pull.run();
   EXPECT_EQ(outcome.status.code, Code::kStalled);
   EXPECT_EQ(outcome.status.message, "lane 0 was told to fail");
@@ -308,11 +309,12 @@ TEST(Operation, FinishedMayDropTheLastReference) {
     Pull pull({{}, {}}, 4096);
     std::promise<bool> promise;
     std::promise<void> started;
-    pull.operation->start([&, keep = pull.operation, go = started.get_future().share()](const Outcome& outcome) mutable {
-      go.wait();
-      keep.reset();
-      promise.set_value(outcome.status.ok());
-    });
+    pull.operation->start(
+        [&, keep = pull.operation, go = started.get_future().share()](const Outcome& outcome) mutable {
+          go.wait();
+          keep.reset();
+          promise.set_value(outcome.status.ok());
+        });
     pull.operation.reset();
     started.set_value();
     EXPECT_TRUE(promise.get_future().get());

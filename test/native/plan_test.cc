@@ -22,13 +22,15 @@ std::byte* at(std::uint64_t address) { return reinterpret_cast<std::byte*>(addre
 
 std::uint64_t number(const std::byte* address) { return reinterpret_cast<std::uint64_t>(address); }
 
-Plan planned(const std::vector<Want>& wants, const std::vector<RemoteBuffer>& buffers, const PlanOptions& options = {}) {
+Plan planned(const std::vector<Want>& wants, const std::vector<RemoteBuffer>& buffers,
+             const PlanOptions& options = {}) {
   auto plan = make_plan(wants, buffers, options);
   EXPECT_TRUE(plan.ok()) << (plan.ok() ? "" : plan.status().message);
   return plan.ok() ? std::move(plan.value()) : Plan{};
 }
 
-Status refused(const std::vector<Want>& wants, const std::vector<RemoteBuffer>& buffers, const PlanOptions& options = {}) {
+Status refused(const std::vector<Want>& wants, const std::vector<RemoteBuffer>& buffers,
+               const PlanOptions& options = {}) {
   auto plan = make_plan(wants, buffers, options);
   EXPECT_FALSE(plan.ok());
   return plan.ok() ? Status::success() : plan.status();

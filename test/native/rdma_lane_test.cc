@@ -21,12 +21,8 @@ struct Shape {
 };
 
 TEST_F(RdmaLane, ReadsEveryByteOfEverySize) {
-  const Shape shapes[] = {{1, 1, 1},
-                          {4 * kKiB - 1, 4 * kKiB, 1},
-                          {64 * kKiB, 64 * kKiB, 2},
-                          {kMiB, kMiB, 1},
-                          {kMiB + 1, 64 * kKiB - 1, 3},
-                          {8 * kMiB, 64 * kKiB, 2},
+  const Shape shapes[] = {{1, 1, 1},          {4 * kKiB - 1, 4 * kKiB, 1},  {64 * kKiB, 64 * kKiB, 2},
+                          {kMiB, kMiB, 1},    {kMiB + 1, 64 * kKiB - 1, 3}, {8 * kMiB, 64 * kKiB, 2},
                           {8 * kMiB, kMiB, 4}};
   for (const Shape& shape : shapes) {
     SCOPED_TRACE(testing::Message() << shape.bytes << " bytes in slices of " << shape.slice);
@@ -81,7 +77,8 @@ TEST_F(RdmaLane, ScattersOneReadIntoSegmentsOfSeveralRegions) {
   }
   ASSERT_LE(remote, transfer.from->size());
 
-  rdma::RdmaLane lane(path.initiator, {transfer.served->remote_key()}, {transfer.local, second_local}, {.name = "gather"});
+  rdma::RdmaLane lane(path.initiator, {transfer.served->remote_key()}, {transfer.local, second_local},
+                      {.name = "gather"});
   const Status status = lane.run(feed, 0);
   ASSERT_TRUE(status.ok()) << status.message;
   EXPECT_EQ(lane.report().bytes, remote);

@@ -1,9 +1,9 @@
-#include "transport/tcp/wire.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <vector>
+
+#include "transport/tcp/wire.h"
 
 namespace weightcast::transport::tcp {
 namespace {
@@ -21,12 +21,14 @@ std::vector<std::byte> hex(const char* text) {
 
 TEST(Wire, EncodesARequestOfProtocol1) {
   const auto bytes = encode_request({.size = 4096, .address = 0x7f1234567000});
-  EXPECT_TRUE(std::ranges::equal(bytes, hex("00 10 00 00 00 00 00 00 00 70 56 34 12 7f 00 00 00 00 00 00 00 00 00 00")));
+  EXPECT_TRUE(
+      std::ranges::equal(bytes, hex("00 10 00 00 00 00 00 00 00 70 56 34 12 7f 00 00 00 00 00 00 00 00 00 00")));
 }
 
 TEST(Wire, EncodesARequestOfProtocol2) {
   const auto bytes = encode_request({.size = 4096, .address = 0x7f1234567000, .with_status = true});
-  EXPECT_TRUE(std::ranges::equal(bytes, hex("00 10 00 00 00 00 00 00 00 70 56 34 12 7f 00 00 80 00 00 00 00 00 00 00")));
+  EXPECT_TRUE(
+      std::ranges::equal(bytes, hex("00 10 00 00 00 00 00 00 00 70 56 34 12 7f 00 00 80 00 00 00 00 00 00 00")));
 }
 
 TEST(Wire, DecodesWhateverThePaddingHolds) {

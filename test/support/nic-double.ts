@@ -61,7 +61,11 @@ export class NicDouble implements NativeNic {
   beforeCreate: () => Promise<void> = async () => undefined;
   beforeConnect: () => Promise<void> = async () => undefined;
 
-  constructor(device: string, gid: string, attributes: { lid?: number; mtu?: number; initiatorReads?: number; responderReads?: number } = {}) {
+  constructor(
+    device: string,
+    gid: string,
+    attributes: { lid?: number; mtu?: number; initiatorReads?: number; responderReads?: number } = {},
+  ) {
     this.device = device;
     this.gid = gid;
     this.lid = attributes.lid ?? 0;

@@ -69,7 +69,11 @@ export async function scriptedPeer(answer: Answer, options: { serial?: boolean }
 export const silence: Answer = () => new Promise(() => undefined);
 
 /** Sends bytes and collects everything until the other side has closed. */
-export function talk(port: number, chunks: readonly Uint8Array[], options: { pauseMs?: number; halfClose?: boolean } = {}): Promise<Buffer> {
+export function talk(
+  port: number,
+  chunks: readonly Uint8Array[],
+  options: { pauseMs?: number; halfClose?: boolean } = {},
+): Promise<Buffer> {
   return new Promise((resolve) => {
     const received: Buffer[] = [];
     const socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
@@ -90,6 +94,15 @@ export function talk(port: number, chunks: readonly Uint8Array[], options: { pau
       })();
     });
   });
+}
+
+/** Waits for something that happens soon; fails after 5 s. */
+export async function eventually(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`did not happen within 5 s: ${what}`);
+    await sleep(5);
+  }
 }
 
 /** A frame's JSON, of a reply that {@link talk} collected. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { createInterface } from 'node:readline';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -46,7 +47,7 @@ export class Role {
       const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
       this.done = true;
       this.wake();
-      return { code: code ?? 128 + (signal === 'SIGKILL' ? 9 : 15), printed: this.printed, stderr: this.stderr };
+      return { code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), printed: this.printed, stderr: this.stderr };
     })();
     after(async () => {
       if (!this.done) child.kill('SIGKILL');

@@ -1,4 +1,6 @@
 #include <infiniband/verbs.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -9,18 +11,25 @@
 namespace weightcast::transport::rdma {
 namespace {
 
-/// What ibv_reg_mr's errno means for this memory.
-Status explain(Status status, const memory::Region& region, std::uint64_t length) {
-  if (status.error_number == ENOMEM) {
+/// Asks without touching a byte; flushing asynchronously does nothing but look at the mappings.
+bool is_mapped(std::uint64_t address, std::uint64_t length) {
+  const std::uint64_t skip = address % static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return msync(reinterpret_cast<void*>(address - skip), length + skip, MS_ASYNC) == 0 || errno != ENOMEM;
+}
+
+/// What ibv_reg_mr's errno means for this memory. Unmapped memory is EFAULT or ENOMEM, depending on who finds it first.
+Status explain(Status status, const memory::Region& region, std::uint64_t offset, std::uint64_t length) {
+  if (!is_mapped(region.address() + offset, length)) {
+    status.message += "; a part of the range is not mapped in this process";
+  } else if (status.error_number == ENOMEM) {
     const memory::Limits limits = memory::read_limits();
     const bool limited = limits.memlock_soft.has_value() && !limits.ipc_lock;
     status.code = limited ? Code::kMemlockLimit : Code::kOutOfMemory;
     status.message += "; " + (limited ? memory::memlock_advice(length) : "the host has not enough memory to pin it");
   } else if (status.error_number == EFAULT) {
-    status.message +=
-        region.kind() == memory::RegionKind::kFile
-            ? "; the kernel cannot pin this file mapping: copy the file into memory instead"
-            : "; the kernel cannot pin this range: it is not mapped, or not with the access that was asked for";
+    status.message += region.kind() == memory::RegionKind::kFile
+                          ? "; the kernel cannot pin this file mapping: copy the file into memory instead"
+                          : "; the kernel cannot pin this mapping with the access that was asked for";
   }
   return status;
 }
@@ -49,7 +58,7 @@ Result<std::shared_ptr<Registration>> Nic::register_memory(const memory::RegionP
   const unsigned flags =
       access == Access::kLocalWrite ? unsigned{IBV_ACCESS_LOCAL_WRITE} : unsigned{IBV_ACCESS_REMOTE_READ};
   auto created = verbs::MemoryRegion::create(pd_, region->data() + offset, length, flags);
-  if (!created.ok()) return explain(std::move(created.status()), *region, length);
+  if (!created.ok()) return explain(std::move(created.status()), *region, offset, length);
   return std::make_shared<Registration>(region, std::move(created.value()));
 }
 

@@ -54,8 +54,7 @@ Connection::Wants Connection::advance() {
 
 Connection::Step Connection::read_header() {
   while (header_used_ < header_.size()) {
-    const ssize_t got =
-        recv(socket_.get(), header_.data() + header_used_, header_.size() - header_used_, MSG_DONTWAIT);
+    const ssize_t got = recv(socket_.get(), header_.data() + header_used_, header_.size() - header_used_, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && would_block(errno)) return Step::kBlocked;
     if (got <= 0) return Step::kFailed;
@@ -94,8 +93,7 @@ Connection::Step Connection::send_answer(std::uint64_t& share) {
     const std::uint64_t count = in_status ? status_left_ : std::min({body_left_, kSendBytes, share});
     const int more = in_status && body_left_ > 0 ? MSG_MORE : 0;
     // A page of a file mapping whose file was cut short is EFAULT here, not SIGBUS: the kernel does the load.
-    const ssize_t sent =
-        send(socket_.get(), from, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT | more);
+    const ssize_t sent = send(socket_.get(), from, static_cast<std::size_t>(count), MSG_NOSIGNAL | MSG_DONTWAIT | more);
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && would_block(errno)) return Step::kBlocked;
     if (sent < 0) return Step::kFailed;

@@ -56,7 +56,7 @@ class Connection {
   std::size_t header_used_ = 0;
   std::array<std::byte, kStatusBytes> status_{};
   std::size_t status_left_ = 0;
-  memory::RegionPtr region_;             // keeps the bytes of the running answer mapped
+  memory::RegionPtr region_;  // keeps the bytes of the running answer mapped
   const std::byte* body_ = nullptr;
   std::uint64_t body_left_ = 0;
   std::uint64_t discarded_ = 0;

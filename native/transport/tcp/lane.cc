@@ -86,10 +86,10 @@ class TcpLaneImpl final : public Lane {
   TcpLaneOptions options_;
   WakeUp wake_;
   Fd socket_;
-  std::uint64_t answers_ = 0;        // on this connection
-  bool answer_begun_ = false;        // the first byte of the answer to the running request is in
-  bool closed_ = false;              // the last failure was the peer's close or reset
-  bool one_shot_ = false;            // the peer closes after each answer
+  std::uint64_t answers_ = 0;  // on this connection
+  bool answer_begun_ = false;  // the first byte of the answer to the running request is in
+  bool closed_ = false;        // the last failure was the peer's close or reset
+  bool one_shot_ = false;      // the peer closes after each answer
   Clock::time_point started_;
   Clock::time_point last_progress_;
   LaneReport report_;
@@ -154,8 +154,9 @@ Status TcpLaneImpl::prepare(const Interruption& interruption) {
     std::byte extra;
     const ssize_t seen = recv(socket_.get(), &extra, 1, MSG_PEEK | MSG_DONTWAIT);
     if (seen > 0) {
-      return Status::error(Code::kProtocol, name() + ": the peer sent more bytes than were asked for; check that the "
-                                                     "port is that of its TCP transport");
+      return Status::error(Code::kProtocol, name() +
+                                                ": the peer sent more bytes than were asked for; check that the "
+                                                "port is that of its TCP transport");
     }
     const bool closed = seen == 0 || !(would_block(errno) || errno == EINTR);
     one_shot_ = one_shot_ || (closed && answers_ == 1);
@@ -206,13 +207,13 @@ Status TcpLaneImpl::receive_status(const Interruption& interruption) {
   }
   const std::optional<std::uint32_t> code = decode_status(bytes);
   if (!code) {
-    return Status::error(Code::kProtocol, name() + ": the peer's answer has no status of TCP protocol 2, which its "
-                                                   "descriptor promised; it speaks protocol 1");
+    return Status::error(Code::kProtocol, name() +
+                                              ": the peer's answer has no status of TCP protocol 2, which its "
+                                              "descriptor promised; it speaks protocol 1");
   }
   if (*code != kStatusOk) {
     return Status::error(Code::kRemoteAccess, name() + ": the peer refused the address with status " +
-                                                  std::to_string(*code) +
-                                                  "; its metadata is stale, fetch it again");
+                                                  std::to_string(*code) + "; its metadata is stale, fetch it again");
   }
   return Status::success();
 }
@@ -289,8 +290,8 @@ Status TcpLaneImpl::lost(std::string call, int error) const {
 
 Result<std::shared_ptr<Lane>> TcpLane::connect(const TcpLaneOptions& options) {
   if (options.protocol_version != 1 && options.protocol_version != 2) {
-    return Status::error(Code::kInvalidArgument, "The TCP protocol version is 1 or 2, not " +
-                                                     std::to_string(options.protocol_version));
+    return Status::error(Code::kInvalidArgument,
+                         "The TCP protocol version is 1 or 2, not " + std::to_string(options.protocol_version));
   }
   auto lane = std::make_shared<TcpLaneImpl>(options);
   Status status = lane->open({lane->wake(), [] { return false; }});

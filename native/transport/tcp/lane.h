@@ -14,9 +14,9 @@ struct TcpLaneOptions {
   std::string name;
   std::string host;
   std::uint16_t port = 0;
-  int protocol_version = 1;                            ///< 2 only when the peer's descriptor says so
+  int protocol_version = 1;  ///< 2 only when the peer's descriptor says so
   std::chrono::milliseconds connect_timeout{5000};
-  std::chrono::milliseconds stall_timeout{10000};      ///< no byte for so long is kStalled
+  std::chrono::milliseconds stall_timeout{10000};  ///< no byte for so long is kStalled
 };
 
 /// Reads over one TCP connection, one request at a time, bytes received straight into the destination segments.

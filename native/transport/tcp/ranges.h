@@ -19,8 +19,8 @@ class RangeTable {
   [[nodiscard]] const ServedRange* find(std::uint64_t address, std::uint64_t size) const;
 
  private:
-  std::vector<ServedRange> ranges_;         // by address
-  std::vector<std::uint32_t> furthest_;     // of ranges [0, i], the one that ends last: ranges may overlap
+  std::vector<ServedRange> ranges_;      // by address
+  std::vector<std::uint32_t> furthest_;  // of ranges [0, i], the one that ends last: ranges may overlap
 };
 
 /// The table of the moment. A request takes a snapshot; `store` never disturbs those that run.

@@ -33,9 +33,7 @@ std::size_t connection_limit() {
   return std::clamp<std::size_t>(static_cast<std::size_t>(files.rlim_cur) / 2, 1, kMostConnections);
 }
 
-bool out_of_resources(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
+bool out_of_resources(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
 
 class ServerImpl final : public Server {
  public:

@@ -13,7 +13,7 @@ namespace weightcast::transport::tcp {
 /// A range that peers may read. Requests must lie inside one of them, byte exact.
 struct ServedRange {
   memory::RegionPtr region;
-  std::uint64_t address = 0;   ///< virtual address, as published
+  std::uint64_t address = 0;  ///< virtual address, as published
   std::uint64_t length = 0;
 };
 
@@ -26,7 +26,7 @@ struct ServerCounters {
 /// Own threads (epoll, non-blocking); the process is never blocked by a slow reader.
 class Server {
  public:
-  virtual ~Server() = default;   // closes
+  virtual ~Server() = default;  // closes
   /// `host` "" listens dual stack on all addresses; `port` 0 picks one. kIo when it cannot bind.
   static Result<std::shared_ptr<Server>> listen(const std::string& host, std::uint16_t port, unsigned threads);
   [[nodiscard]] virtual std::uint16_t port() const = 0;

@@ -141,8 +141,8 @@ Result<Fd> listen_on(const std::string& host, std::uint16_t port) {
     any6.sin6_family = AF_INET6;
     any6.sin6_port = htons(port);
     any6.sin6_addr = in6addr_any;
-    Result<Fd> dual = listen_at(reinterpret_cast<const sockaddr*>(&any6), sizeof any6, true,
-                                "[::]:" + std::to_string(port));
+    Result<Fd> dual =
+        listen_at(reinterpret_cast<const sockaddr*>(&any6), sizeof any6, true, "[::]:" + std::to_string(port));
     if (dual.ok() || dual.status().error_number == EADDRINUSE) return dual;
     sockaddr_in any4{};
     any4.sin_family = AF_INET;

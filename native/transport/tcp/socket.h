@@ -43,7 +43,7 @@ class WakeUp {
   WakeUp();
   [[nodiscard]] bool valid() const { return fd_.valid(); }
   [[nodiscard]] int fd() const { return fd_.get(); }
-  void signal() const;   ///< any thread
+  void signal() const;  ///< any thread
   void drain() const;
 
  private:

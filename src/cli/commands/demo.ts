@@ -21,7 +21,9 @@ export function addDemo(program: Command, run: RunCommand): void {
     .description('Run server, seed and target as separate processes here, and compare every byte.')
     .option('--model <dir>', 'model to move (default: one generated with the tensors of Qwen2.5-7B, scaled)', nonEmpty('a directory'))
     .addOption(
-      new Option('--bytes <n>', 'size of the generated model (default: 256MB)').argParser(byteSize('a size', leastBytes, mostBytes)).conflicts('model'),
+      new Option('--bytes <n>', 'size of the generated model (default: 256MB)')
+        .argParser(byteSize('a size', leastBytes, mostBytes))
+        .conflicts('model'),
     );
   addTransportOption(command).action((flags: DemoFlags) => run('demo', flags, (context) => demo(flags, context)));
 }

@@ -44,7 +44,9 @@ export function addPull(program: Command, run: RunCommand): void {
         .conflicts(['shm', 'discard']),
     )
     .addOption(
-      new Option('--shm <name>', 'leave one safetensors file in shared memory, /dev/shm/NAME').argParser(sharedMemoryName).conflicts('discard'),
+      new Option('--shm <name>', 'leave one safetensors file in shared memory, /dev/shm/NAME')
+        .argParser(sharedMemoryName)
+        .conflicts('discard'),
     )
     .option('--discard', 'read and verify, keep nothing');
   addWireOptions(command)
@@ -77,7 +79,8 @@ async function pull(flags: PullFlags, context: CommandContext): Promise<undefine
 }
 
 function pullOptionsOf(flags: PullFlags, { io }: CommandContext): PullOptions {
-  if (flags.modelName === undefined) throw new UsageError('--model-name is required: the name that the seed published (weightcast sources lists them)');
+  if (flags.modelName === undefined)
+    throw new UsageError('--model-name is required: the name that the seed published (weightcast sources lists them)');
   return {
     identity: identityOf(flags, flags.modelName),
     server: serverOf(flags, io.env),

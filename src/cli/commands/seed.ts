@@ -70,6 +70,6 @@ async function seed(model: string, flags: SeedFlags, context: CommandContext): P
   await running.close();
   const upMs = Math.round(performance.now() - readyAt);
   if (flags.json === true) output.json({ event: 'stopped', sourceId: summary.sourceId, workerId: summary.workerId, upMs });
-  else output.line(`stopped: worker ${summary.workerId} is marked STALE`);
+  else output.line(`stopped: worker ${summary.workerId} does not serve any more`);
   return exitCode;
 }

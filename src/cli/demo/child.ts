@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { WeightcastError } from '../../errors.js';
 import { errorCodes } from '../exit-codes.js';
+import { aborted } from './aborted.js';
 
 const mainScript = fileURLToPath(new URL('../main.js', import.meta.url));
 
@@ -92,11 +93,6 @@ export class Child {
       this.#ended = true;
     }
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<never> {
-  if (!signal.aborted) await once(signal, 'abort');
-  throw new WeightcastError('ERR_ABORTED', 'demo: aborted', { cause: signal.reason });
 }
 
 function errorOf(role: string, value: unknown): WeightcastError {

@@ -31,7 +31,9 @@ const indexName = 'model.safetensors.index.json';
 export async function compareModels(expected: string, actual: string, signal?: AbortSignal): Promise<Comparison> {
   const wanted = await readTensors(await weightFiles(expected));
   const found = await readTensors((await namesIn(actual)).filter(isWeights).map((name) => join(actual, name)));
-  const differences = [...found.keys()].filter((name) => !wanted.has(name)).map((name) => `tensor ${name} arrived, but the seed's model has none of that name`);
+  const differences = [...found.keys()]
+    .filter((name) => !wanted.has(name))
+    .map((name) => `tensor ${name} arrived, but the seed's model has none of that name`);
   let tensors = 0;
   let bytes = 0n;
   for (const [name, entry] of wanted) {
@@ -91,7 +93,7 @@ async function readTensors(files: readonly string[]): Promise<Map<string, Entry>
 
 async function readExactly(handle: FileHandle, position: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
-  for (let filled = 0; filled < length; ) {
+  for (let filled = 0; filled < length;) {
     const { bytesRead } = await handle.read(buffer, filled, length - filled, position + filled);
     if (bytesRead === 0) throw new RangeError(`the file ends at ${String(position + filled)}, before ${String(position + length)}`);
     filled += bytesRead;
@@ -103,7 +105,8 @@ async function readExactly(handle: FileHandle, position: number, length: number)
 async function tensorDifference(wanted: Entry, found: Entry | undefined): Promise<string> {
   if (found === undefined) return 'did not arrive';
   if (found.dtype !== wanted.dtype) return `is ${found.dtype} and should be ${wanted.dtype}`;
-  if (found.shape.join() !== wanted.shape.join()) return `has shape [${found.shape.join(', ')}] and should have [${wanted.shape.join(', ')}]`;
+  if (found.shape.join() !== wanted.shape.join())
+    return `has shape [${found.shape.join(', ')}] and should have [${wanted.shape.join(', ')}]`;
   const length = wanted.end - wanted.start;
   if (found.end - found.start !== length) return `has ${String(found.end - found.start)} bytes and should have ${String(length)}`;
   const [left, right] = await Promise.all([open(wanted.file, 'r'), open(found.file, 'r')]);

@@ -4,6 +4,7 @@ import { throwIfAborted, WeightcastError } from '../../errors.js';
 import { ExitCode } from '../exit-codes.js';
 import { formatBytes, formatCount, formatMs } from '../format.js';
 import { transportText } from '../pull-summary.js';
+import { aborted } from './aborted.js';
 import type { Child, Printed } from './child.js';
 import { compareModels, type Comparison } from './compare.js';
 import { bytesOnDisk, generateDemoModel, requireSpace } from './model.js';
@@ -21,7 +22,7 @@ export interface DemoOptions {
   readonly quiet: boolean;
   readonly signal: AbortSignal;
   /** Takes the story, step by step. */
-  tell(step: string, text: string): void;
+  readonly tell: (step: string, text: string) => void;
 }
 
 /** What the demo found; every byte was equal. */
@@ -70,8 +71,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   tell('', `transport: ${transportText(pulled)}`);
 
   const compared = await judge(model, out, signal);
-  tell('check', `${formatCount(compared.tensors)} tensors, ${formatBytes(compared.bytes)}: every byte equal, and ${formatCount(compared.otherFiles)} other files`);
-  for (const [role, child] of [['seed', seed], ['server', server]] as const) {
+  tell(
+    'check',
+    `${formatCount(compared.tensors)} tensors, ${formatBytes(compared.bytes)}: every byte equal, and ${formatCount(compared.otherFiles)} other files`,
+  );
+  for (const [role, child] of [
+    ['seed', seed],
+    ['server', server],
+  ] as const) {
     const ended = await child.stop();
     if (ended !== ExitCode.terminated) throw new WeightcastError('ERR_INTERNAL', `the ${role} ended with exit code ${String(ended)}`);
   }
@@ -86,7 +93,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   };
 }
 
-async function prepareModel({ model, bytes, tell }: DemoOptions, directory: string): Promise<string> {
+async function prepareModel({ model, bytes, tell, signal }: DemoOptions, directory: string): Promise<string> {
   if (model !== undefined) {
     const size = await bytesOnDisk(model);
     await requireSpace(directory, size);
@@ -96,9 +103,13 @@ async function prepareModel({ model, bytes, tell }: DemoOptions, directory: stri
   await requireSpace(directory, 2 * bytes);
   const startedAt = performance.now();
   const path = join(directory, 'model');
-  const generated = await generateDemoModel(path, bytes);
+  // Left behind by an abort, the generator fails at its next file: the directory is gone.
+  const generated = await Promise.race([generateDemoModel(path, bytes), aborted(signal)]);
   const took = formatMs(performance.now() - startedAt);
-  tell('model', `tensors of Qwen2.5-7B, dimensions divided by ${generated.scale.toFixed(2)}: ${formatBytes(generated.bytes)}, made in ${took}`);
+  tell(
+    'model',
+    `tensors of Qwen2.5-7B, dimensions divided by ${generated.scale.toFixed(2)}: ${formatBytes(generated.bytes)}, made in ${took}`,
+  );
   return path;
 }
 
@@ -107,7 +118,10 @@ async function judge(model: string, out: string, signal: AbortSignal): Promise<C
   const { differences } = compared;
   if (differences.length > 0 || compared.tensors === 0) {
     const more = differences.length > 1 ? ` (and ${formatCount(differences.length - 1)} more)` : '';
-    throw new WeightcastError('ERR_CHECKSUM_MISMATCH', `the pulled model is not the seed's: ${differences[0] ?? 'it has no tensors'}${more}`);
+    throw new WeightcastError(
+      'ERR_CHECKSUM_MISMATCH',
+      `the pulled model is not the seed's: ${differences[0] ?? 'it has no tensors'}${more}`,
+    );
   }
   return compared;
 }

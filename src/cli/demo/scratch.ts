@@ -33,7 +33,7 @@ export class Scratch implements AsyncDisposable {
   /** Processes first, the latest first: a seed says good-bye to a server that is still there. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of [...this.#children].reverse()) await child.stop();
-    await rm(this.directory, { recursive: true, force: true });
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
     process.off('exit', this.#atExit);
   }
 }

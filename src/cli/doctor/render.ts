@@ -8,14 +8,21 @@ export function reportLines(report: DoctorReport): string[] {
   const { node, addon, kernelRdma, sharedMemory, gpu, verdict } = report;
   const rows = [
     ['node', `${node.version}, Node-API ${node.nodeApi}, ${node.platform}-${node.arch}, kernel ${node.kernel}`],
-    ['addon', addon.reason === '' ? `loaded${addon.path === '' ? '' : ` from ${addon.path}`}` : `not loaded: ${addon.reason}`],
-    ...(report.native === undefined ? [] : [['libibverbs', report.native.libibverbs.path || `not loaded: ${report.native.libibverbs.reason}`]]),
+    ['addon', addon.reason === '' ? `loaded${addon.path === '' ? '' : ` from ${addon.path}`}` : `not loaded: ${oneLine(addon.reason)}`],
+    ...(report.native === undefined
+      ? []
+      : [['libibverbs', report.native.libibverbs.path || `not loaded: ${report.native.libibverbs.reason}`]]),
     ['kernel RDMA', kernelRdma.devices.length > 0 ? `devices ${kernelRdma.devices.join(', ')}` : 'no devices'],
     ['  modules', kernelRdma.modules.join(', ') || 'none'],
     ['  uverbs', kernelRdma.nodes.map(({ path, usable }) => `${path}${usable ? '' : ' (no permission)'}`).join(', ') || 'none'],
     ...(kernelRdma.hint === '' ? [] : [['  hint', kernelRdma.hint]]),
     ...(report.native === undefined ? [] : nativeRows(report.native)),
-    ['/dev/shm', sharedMemory === undefined ? 'not there: pull --shm cannot work' : `${formatBytes(sharedMemory.freeBytes)} of ${formatBytes(sharedMemory.totalBytes)} free`],
+    [
+      '/dev/shm',
+      sharedMemory === undefined
+        ? 'not there: pull --shm cannot work'
+        : `${formatBytes(sharedMemory.freeBytes)} of ${formatBytes(sharedMemory.totalBytes)} free`,
+    ],
     ['address', `${report.address} (peers reach a seed here at it; --host changes it)`],
     ['GPU memory', `not supported yet: weights are read into host memory${gpu.seen.length > 0 ? ` (here: ${gpu.seen.join(', ')})` : ''}`],
   ];
@@ -24,8 +31,12 @@ export function reportLines(report: DoctorReport): string[] {
     ...(report.native?.ports ?? []).flatMap((port) => ['', ...portLines(port)]),
     '',
     ...verdict.warnings.map((warning) => `warning: ${warning}`),
-    `verdict: ${verdictText(verdict)}`,
+    `verdict: ${oneLine(verdictText(verdict))}`,
   ];
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ');
 }
 
 function nativeRows({ limits, memlockAdvice, portsReason, tcp }: NativeReport): string[][] {
@@ -46,7 +57,7 @@ function memlockText({ memlockSoft, memlockHard, ipcLock }: NativeLimits): strin
 
 function hugePagesText({ hugePageSize, hugePagesFree }: NativeLimits): string {
   if (hugePageSize === 0n) return 'the kernel has none';
-  return `${formatCount(hugePagesFree)} free of ${formatBytes(hugePageSize)} each`;
+  return `${formatCount(hugePagesFree)} free of ${String(hugePageSize / 1024n)} kB each`;
 }
 
 /** One port of a device: what `ibv_devinfo -v` tells, as far as it matters here. */
@@ -56,7 +67,10 @@ export function portLines(port: NativeDevicePort): string[] {
   const rows = [
     ['  provider', `${port.provider}${software}${port.firmware === '' ? '' : `, firmware ${port.firmware}`}`],
     ['  state', `${port.state}, ${port.linkLayer}${lid}`],
-    ['  rate', `${String(port.rateGbps)} Gb/s${port.software ? ' claimed, which means nothing for software' : ''}, MTU ${String(port.activeMtu)}`],
+    [
+      '  rate',
+      `${String(port.rateGbps)} Gb/s${port.software ? ' claimed, which means nothing for software' : ''}, MTU ${String(port.activeMtu)}`,
+    ],
     ['  netdev', `${port.netdev || 'none'}, NUMA node ${port.numaNode < 0 ? 'unknown' : String(port.numaNode)}`],
     [
       '  limits',

@@ -2,7 +2,15 @@
 import { toWeightcastError } from '../../errors.js';
 import { defaultHost } from '../../handshake/index.js';
 import { native, type NativeDevicePort, type NativeLimits, type NativeModule } from '../../native.js';
-import { loadedAddonPath, readGpu, readNodeFacts, readSharedMemory, type GpuFacts, type NodeFacts, type SharedMemoryFacts } from './host.js';
+import {
+  loadedAddonPath,
+  readGpu,
+  readNodeFacts,
+  readSharedMemory,
+  type GpuFacts,
+  type NodeFacts,
+  type SharedMemoryFacts,
+} from './host.js';
 import { readKernelRdma, type KernelRdma } from './kernel.js';
 import { checkRdma, type RdmaCheck } from './rdma-check.js';
 import { checkTcp, type TcpCheck } from './tcp-check.js';

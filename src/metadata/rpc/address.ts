@@ -18,7 +18,7 @@ export function parseAddress(text: string, defaultPort: number): Address {
   if (/^https:/i.test(text)) {
     throw new WeightcastError('ERR_INVALID_ARGUMENT', `Expected a plain host:port but received ${text}: TLS is not supported`);
   }
-  const match = /^(?:http:\/\/)?(?:\[([0-9a-fA-F:.%]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?\/?$/i.exec(text);
+  const match = /^(?:http:\/\/)?(?:\[([0-9a-fA-F:.]+(?:%[^\]\s/]+)?)\]|([^\s:/[\]]+))(?::(\d{1,5}))?\/?$/i.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
   if (host === undefined || port > 65535) {

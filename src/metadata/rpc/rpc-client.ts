@@ -85,10 +85,10 @@ export class RpcClient {
       call.cancel();
     };
     signal?.addEventListener('abort', cancel, { once: true });
-    let stalled = false;
+    const stall = new AbortController();
     const watch = (): NodeJS.Timeout =>
       setTimeout(() => {
-        stalled = true;
+        stall.abort();
         call.cancel();
       }, this.#options.timeoutMs);
     let timer = watch();
@@ -99,7 +99,7 @@ export class RpcClient {
         timer = watch();
       }
     } catch (error) {
-      if (!stalled) throw this.#failure(error, doing, signal);
+      if (!stall.signal.aborted) throw this.#failure(error, doing, signal);
       const peer = formatAddress(this.#options.address);
       const text = `${doing}: nothing came from ${peer} for ${String(this.#options.timeoutMs)} ms`;
       throw new WeightcastError('ERR_STALLED', text, { cause: error, peer });
@@ -124,6 +124,7 @@ export class RpcClient {
   #failure(error: unknown, doing: string, signal: AbortSignal | undefined): WeightcastError {
     if (signal?.aborted === true)
       return new WeightcastError('ERR_ABORTED', `${doing}: aborted`, { cause: signal.reason, ...this.#where() });
+    if (this.#closed) return new WeightcastError('ERR_CLOSED', `${doing}: the client was closed`, { cause: error, ...this.#where() });
     return this.#options.translate(error, doing);
   }
 

@@ -8,10 +8,11 @@ export function sourceAttributes(identity: SourceIdentity, encoded: Buffer): Sou
   const parameter = (key: string): string | undefined =>
     Object.hasOwn(identity.extraParameters, key) ? identity.extraParameters[key] : undefined;
   const step = parameter('training_step') ?? parameter('version');
+  const signature = parameter('layout_signature');
   return {
     modelName: identity.modelName,
     trainingStep: step === undefined ? undefined : parseUint64(step),
-    layoutSignature: parameter('layout_signature') || undefined,
+    layoutSignature: signature === '' ? undefined : signature,
     identity: encoded,
   };
 }

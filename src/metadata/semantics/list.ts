@@ -4,6 +4,7 @@ import { decodeIdentity, mxSourceId } from '../../identity/index.js';
 import type { MetadataStore, WorkerListing } from '../store.js';
 import { subMessage } from '../wire/fields.js';
 import { ageMs } from './clock.js';
+import { isStatus } from './status.js';
 
 /**
  * Answers with references to stored workers, newest first. The cap comes before the freshness rule, so that a capped
@@ -20,6 +21,7 @@ export async function listSources(
   heartbeatTimeoutMs: number,
 ): Promise<ListSourcesResponse> {
   const query = ListSourcesRequest.decode(request);
+  // Numbers that are no status do not filter; they are not an error either.
   const status = isStatus(query.statusFilter) ? query.statusFilter : undefined;
   let found = (await store.list(wantedSource(request)))
     .filter((worker) => matches(worker, query, status))
@@ -37,11 +39,6 @@ function wantedSource(request: Buffer): string | undefined {
   if (encoded === undefined) return undefined;
   const identity = decodeIdentity(encoded);
   return identity.modelName === '' ? undefined : mxSourceId(identity);
-}
-
-/** Numbers of statuses that we do not know are no filter; they are not an error either. */
-function isStatus(status: number | undefined): status is SourceStatus {
-  return status !== undefined && status >= 0 && status <= 3;
 }
 
 function matches(worker: WorkerListing, query: ListSourcesRequest, status: SourceStatus | undefined): boolean {

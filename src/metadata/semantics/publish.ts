@@ -1,4 +1,5 @@
 /** PublishMetadata: what is checked, stored and answered. */
+import { WireType } from '@bufbuild/protobuf/wire';
 import type { PublishMetadataResponse } from '../../gen/model_express/p2p.js';
 import { decodeIdentity, mxSourceId } from '../../identity/index.js';
 import type { MetadataStore } from '../store.js';
@@ -43,7 +44,7 @@ function split(request: Buffer): { identity: Buffer | undefined; worker: Buffer 
   const parts = { identity: [] as Buffer[], worker: [] as Buffer[], workerId: '' };
   const reader = new FieldReader(request);
   while (reader.next()) {
-    if (reader.wireType !== 2) continue;
+    if (reader.wireType !== WireType.LengthDelimited) continue;
     if (reader.field === 1) parts.identity.push(reader.bytes());
     else if (reader.field === 2) parts.worker.push(reader.bytes());
     else if (reader.field === 3) parts.workerId = reader.bytes().toString();

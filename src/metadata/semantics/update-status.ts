@@ -1,6 +1,7 @@
 /** UpdateStatus: the heartbeat. */
 import type { UpdateStatusRequest, UpdateStatusResponse } from '../../gen/model_express/p2p.js';
 import type { MetadataStore } from '../store.js';
+import { isStatus } from './status.js';
 
 /**
  * Sets a worker's status, with the server's own time; any status may follow any other. An unknown worker gets
@@ -9,11 +10,10 @@ import type { MetadataStore } from '../store.js';
  * @param now unix milliseconds.
  */
 export async function updateStatus(store: MetadataStore, request: UpdateStatusRequest, now: number): Promise<UpdateStatusResponse> {
-  const { mxSourceId, workerId, workerRank, sourceLoad } = request;
-  const status: number = request.status;
+  const { mxSourceId, workerId, workerRank, status, sourceLoad } = request;
   if (mxSourceId === '') return updateRefused('mx_source_id is required');
   if (workerId === '') return updateRefused('worker_id is required');
-  if (status < 0 || status > 3) return updateRefused(`invalid status value: ${String(status)}`);
+  if (!isStatus(status)) return updateRefused(`invalid status value: ${String(status)}`);
   const known = await store.updateStatus(mxSourceId, workerId, workerRank, { status, updatedAt: BigInt(Math.trunc(now)), sourceLoad });
   if (!known) {
     return updateFailed(`update_status: rank ${String(workerRank)} not found in source '${mxSourceId}' worker '${workerId}'`);

@@ -26,10 +26,7 @@ export class FieldReader {
     const reader = this.#reader;
     if (reader.pos >= reader.len) return false;
     this.start = reader.pos;
-    const tag = reader.uint32();
-    this.field = tag >>> 3;
-    this.wireType = tag & 7;
-    if (this.field === 0) throw new RangeError(`field number 0 at byte ${String(this.start)}`);
+    [this.field, this.wireType] = reader.tag();
     this.afterTag = reader.pos;
     if (this.wireType === WireType.LengthDelimited) {
       const length = reader.uint32();
@@ -54,20 +51,8 @@ export class FieldReader {
     return this.#bytes.subarray(this.valueStart, this.end);
   }
 
-  int32(): number {
-    return this.#value().int32();
-  }
-
   uint32(): number {
-    return this.#value().uint32();
-  }
-
-  int64(): bigint {
-    return BigInt(this.#value().int64());
-  }
-
-  #value(): BinaryReader {
-    return new BinaryReader(this.bytes());
+    return new BinaryReader(this.bytes()).uint32();
   }
 }
 

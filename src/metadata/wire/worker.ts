@@ -3,7 +3,7 @@
  * that it stays encoded: only the few fields that listing needs are read.
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { WorkerMetadata } from '../../gen/model_express/p2p.js';
+import { SourceStatus, WorkerMetadata } from '../../gen/model_express/p2p.js';
 import type { WorkerPayload, WorkerRecord } from '../store.js';
 import { field, FieldReader, merge } from './fields.js';
 import { collectEntries, legacyTag, retag } from './tensor-entries.js';
@@ -34,8 +34,7 @@ export function parseWorker(message: Buffer): WorkerRecord {
   const envelope: Buffer[] = [];
   let backend: Buffer | undefined;
   let payload: { field: number; parts: Buffer[] } | undefined;
-  let status = 0;
-  let updatedAt = 0n;
+  const live: Buffer[] = [];
   const reader = new FieldReader(message);
   while (reader.next()) {
     if (isMistyped(reader)) continue;
@@ -47,10 +46,8 @@ export function parseWorker(message: Buffer): WorkerRecord {
       case Field.tensors:
         break;
       case Field.status:
-        status = reader.int32();
-        break;
       case Field.updatedAt:
-        updatedAt = reader.int64();
+        live.push(reader.raw());
         break;
       case Field.tensorSource:
       case Field.artifactSource:
@@ -64,7 +61,7 @@ export function parseWorker(message: Buffer): WorkerRecord {
   if (backend !== undefined) envelope.push(backend);
   // A copy, so that a small envelope does not keep the whole received message alive.
   const kept = Buffer.concat(envelope);
-  const { workerRank, accelerator, topology } = WorkerMetadata.decode(kept);
+  const { workerRank, status, updatedAt, accelerator, topology } = WorkerMetadata.decode(Buffer.concat([kept, ...live]));
   return { workerRank, status, updatedAt, accelerator, topology, envelope: kept, payload: parsePayload(message, payload) };
 }
 
@@ -90,7 +87,7 @@ export function renderWorker(record: WorkerRecord): Buffer[] {
 
 function renderLiveFields({ status, updatedAt }: WorkerRecord): Buffer {
   const writer = new BinaryWriter();
-  if (status !== 0) writer.tag(Field.status, WireType.Varint).int32(status);
+  if (status !== SourceStatus.SOURCE_STATUS_UNKNOWN) writer.tag(Field.status, WireType.Varint).int32(status);
   if (updatedAt !== 0n) writer.tag(Field.updatedAt, WireType.Varint).int64(updatedAt);
   return Buffer.from(writer.finish());
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { WeightcastError } from '#src/errors.js';
 import { Region } from '#src/region.js';
 import { seedTensors } from '#src/seed/index.js';
 import { pull, type PullProgress } from '#src/target/index.js';
-import { byteTensors, pattern, startServer } from '../../support/cluster.js';
+import { byteTensors, pattern, startServer, temporaryFolder } from '../../support/cluster.js';
 
 const server = await startServer();
 let model = 0;
@@ -153,12 +155,18 @@ test('an aborted pull ends with ERR_ABORTED in every phase', async () => {
   const bytes = 256 << 20;
   const region = await Region.allocate(BigInt(bytes));
   await using _seed = await seedTensors([{ name: 'w', dtype: 'U8', data: { region, offset: 0n, byteLength: BigInt(bytes) } }], shared);
+  const folder = await temporaryFolder();
   for (const phase of ['discover', 'prepare', 'connect', 'wire', 'verify', 'write'] as const) {
     const controller = new AbortController();
-    const running = pull({ ...shared, into: { kind: 'discard' }, sliceBytes: 1 << 16, signal: controller.signal });
-    await assert.rejects(async () => {
-      for await (const progress of running) if (progress.phase === phase) controller.abort(new Error('enough'));
-    }, rejectsWith('ERR_ABORTED', /./));
+    const running = pull({ ...shared, into: { kind: 'directory', path: join(folder, 'out') }, sliceBytes: 1 << 16, signal: controller.signal });
+    await assert.rejects(
+      async () => {
+        for await (const progress of running) if (progress.phase === phase) controller.abort(new Error('enough'));
+      },
+      rejectsWith('ERR_ABORTED', /./),
+      `aborted in ${phase}`,
+    );
+    assert.deepEqual(await readdir(folder), [], `nothing is left after an abort in ${phase}`);
   }
 });
 

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <span>
 #include <vector>
@@ -14,7 +16,10 @@ namespace weightcast::test {
 /// The same bytes for the same seed, and others for others.
 inline void fill_random(std::span<std::byte> bytes, std::uint64_t seed) {
   std::mt19937_64 random(seed);
-  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random());
+  for (; !bytes.empty(); bytes = bytes.subspan(std::min<std::size_t>(bytes.size(), 8))) {
+    const std::uint64_t word = random();
+    std::memcpy(bytes.data(), &word, std::min<std::size_t>(bytes.size(), 8));
+  }
 }
 
 inline std::span<std::byte> bytes_of(const memory::RegionPtr& region) { return {region->data(), region->size()}; }

@@ -104,7 +104,10 @@ class TestFeed final : public transport::SliceFeed {
     changed_.notify_all();
   }
   std::size_t size() const { return slices_.size(); }
-  std::size_t landed_count() const { return landed_; }
+  std::size_t landed_count() const {
+    const std::lock_guard lock(mutex_);
+    return landed_;
+  }
   std::size_t given_back_count() const { return given_back_.size(); }
   std::size_t taken_count() const { return next_; }
   std::size_t outstanding() const { return outstanding_; }
@@ -198,7 +201,8 @@ struct Transfer {
 
   std::shared_ptr<rdma::RdmaLane> lane(const Path& path, rdma::RdmaLaneOptions options = {}) const {
     options.name = "test";
-    return std::make_shared<rdma::RdmaLane>(path.initiator, std::vector{served->remote_key()}, std::vector{local}, options);
+    return std::make_shared<rdma::RdmaLane>(path.initiator, std::vector{served->remote_key()}, std::vector{local},
+                                            options);
   }
   bool arrived() const { return std::memcmp(from->data(), into->data(), from->size()) == 0; }
 };

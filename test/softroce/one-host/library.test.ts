@@ -82,7 +82,7 @@ test('an abort in the wire phase drains the queue pairs and leaves nothing regis
 
 test('a seed that closed while it is read is an error of its own, not a wrong byte', async () => {
   const shared = options();
-  const bytes = 64 << 20;
+  const bytes = 256 << 20;
   const region = await Region.allocate(BigInt(bytes));
   const seed = await seedTensors([{ name: 'w', dtype: 'U8', data: { region, offset: 0n, byteLength: BigInt(bytes) } }], shared);
   const running = pull({ ...shared, into: { kind: 'discard' } });

@@ -98,7 +98,8 @@ describe('help and version', () => {
     const { runCli } = await import('../../support/cli.js');
     const { code, stderr } = await runCli(['pull', '--help'], { env: { NODE_DEBUG: 'esm,module' } });
     assert.equal(code, 0);
-    for (const unwanted of ['grpc-js', 'pino', 'bufbuild', 'native-loader']) assert.ok(!stderr.includes(unwanted), `${unwanted} was loaded`);
+    for (const unwanted of ['grpc-js', 'pino', 'bufbuild', 'native-loader'])
+      assert.ok(!stderr.includes(unwanted), `${unwanted} was loaded`);
     assert.ok(stderr.includes('commander'), 'the test must see what is loaded');
   });
 });

@@ -4,8 +4,8 @@ import { runCommand, type CommandBody } from '#src/cli/run.js';
 import { throwIfAborted, WeightcastError } from '#src/errors.js';
 import { memoryIo, type MemoryIo } from './memory-io.js';
 
-function failing(error: unknown): CommandBody {
-  return () => Promise.reject(error as Error);
+function failing(error: Error): CommandBody {
+  return () => Promise.reject(error);
 }
 
 describe('a command that fails', () => {
@@ -40,7 +40,7 @@ describe('a command that fails', () => {
   it('cannot be made to print control characters', async () => {
     const io = memoryIo();
     await runCommand(io, 'pull', {}, failing(new WeightcastError('ERR_SERVER', 'says \u001b[2J\nweightcast pull: fine')));
-    assert.equal(io.stderr.text, 'weightcast pull: ERR_SERVER: says \\x1b[2J\\x0aweightcast pull: fine\n');
+    assert.equal(io.stderr.text, 'weightcast pull: ERR_SERVER: says \\x1b[2J\n  weightcast pull: fine\n');
   });
 
   it('takes its progress bar away first', async () => {
@@ -67,7 +67,10 @@ describe('signals', () => {
     return ended;
   }
 
-  for (const [signal, expected] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
     it(`${signal} aborts, and is the exit code`, async () => {
       const io = memoryIo();
       assert.equal(await interrupted(io, signal, working), expected);

@@ -26,7 +26,15 @@ describe('numbers', () => {
   });
 
   it('times and counts', () => {
-    assert.deepEqual([0.04, 9.94, 12.3, 999, 1234, 59_990, 125_400].map(formatMs), ['0.0 ms', '9.9 ms', '12 ms', '999 ms', '1.23 s', '59.99 s', '2 min 05 s']);
+    assert.deepEqual([0.04, 9.94, 12.3, 999, 1234, 59_990, 125_400].map(formatMs), [
+      '0.0 ms',
+      '9.9 ms',
+      '12 ms',
+      '999 ms',
+      '1.23 s',
+      '59.99 s',
+      '2 min 05 s',
+    ]);
     assert.deepEqual([0, 6.2, 65, 3725].map(formatEta), ['0:00', '0:07', '1:05', '1:02:05']);
     assert.deepEqual([-5, 3000, 240_000, 7.2e6, 1e9].map(formatAge), ['0 s', '3 s', '4 min', '2 h', '12 d']);
     assert.equal(formatCount(1_234_567n), '1,234,567');
@@ -35,7 +43,13 @@ describe('numbers', () => {
 
 describe('text', () => {
   it('tables have aligned columns and no blanks at the end', () => {
-    assert.deepEqual(formatTable([['a', 'bb', ''], ['aaa', 'b', 'c']]), ['a    bb', 'aaa  b   c']);
+    assert.deepEqual(
+      formatTable([
+        ['a', 'bb', ''],
+        ['aaa', 'b', 'c'],
+      ]),
+      ['a    bb', 'aaa  b   c'],
+    );
   });
 
   it('of peers cannot drive the terminal', () => {

@@ -7,7 +7,11 @@ import { MemoryStream } from './memory-io.js';
 const erase = '\r\u001b[2K';
 const MB = 1_000_000n;
 
-function display(options: { terminal: boolean; columns?: number; color?: boolean }): { show: ProgressDisplay; stream: MemoryStream; at: (ms: number) => void } {
+function display(options: { terminal: boolean; columns?: number; color?: boolean }): {
+  show: ProgressDisplay;
+  stream: MemoryStream;
+  at: (ms: number) => void;
+} {
   const stream = new MemoryStream(options.terminal, options.columns);
   let now = 0;
   const show = new ProgressDisplay({ label: 'pull', stream, color: options.color ?? false, now: () => now });
@@ -25,7 +29,7 @@ describe('progress on a terminal', () => {
     show.update('wire', 0n, 400n * MB);
     at(1000);
     show.update('wire', 100n * MB, 400n * MB);
-    assert.equal(shown(stream), 'pull  wire      [#######-----------------------]   25 %  100.00 MB/400.00 MB  0.100 GB/s  ETA 0:03'.slice(0, 99));
+    assert.equal(shown(stream), 'pull  wire      [#######-----------------------]  25 %  100.00 MB/400.00 MB  0.100 GB/s  ETA 0:03');
     assert.ok(!stream.text.includes('\n'));
   });
 
@@ -55,7 +59,8 @@ describe('progress on a terminal', () => {
       show.update('wire', 0n, 999_000n * MB);
       at(1000);
       show.update('wire', 123_456n * MB, 999_000n * MB);
-      for (const line of stream.text.split(erase)) assert.ok(line.length < columns, `${String(line.length)} of ${String(columns)}: ${line}`);
+      for (const line of stream.text.split(erase))
+        assert.ok(line.length < columns, `${String(line.length)} of ${String(columns)}: ${line}`);
     }
   });
 

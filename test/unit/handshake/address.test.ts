@@ -24,7 +24,18 @@ describe('handshake addresses', () => {
     });
   }
 
-  for (const text of ['', ':15428', '10.0.0.5:', '10.0.0.5:0', '10.0.0.5:65536', '10.0.0.5:x', '10.0.0.5:-1', '[::1]:', '[]:15428', '[::1]x:1']) {
+  for (const text of [
+    '',
+    ':15428',
+    '10.0.0.5:',
+    '10.0.0.5:0',
+    '10.0.0.5:65536',
+    '10.0.0.5:x',
+    '10.0.0.5:-1',
+    '[::1]:',
+    '[]:15428',
+    '[::1]x:1',
+  ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(() => parseAddress(text), { code: 'ERR_INVALID_ARGUMENT' });
     });

@@ -31,7 +31,10 @@ describe('handshake frames', () => {
     assert.equal(notify.toString('utf8', 9), '{"name":"a","notify_msg":"b"}\n');
     assert.equal(encodeFrame(MessageType.connection, 'null').toString('hex'), '0600000000000000006e756c6c0a');
     assert.equal(encodeFrame(MessageType.metadata, 'null').toString('hex'), '0600000000000000016e756c6c0a');
-    const metadata = encodeFrame(MessageType.metadata, stringifyCompact({ protocol: 'tcp', name: '10.0.0.9:15555', tcp_data_port: 0, buffers: [] }));
+    const metadata = encodeFrame(
+      MessageType.metadata,
+      stringifyCompact({ protocol: 'tcp', name: '10.0.0.9:15555', tcp_data_port: 0, buffers: [] }),
+    );
     assert.equal(hexHead(metadata), '4b0000000000000001');
     assert.equal(metadata.toString('utf8', 9), '{"buffers":[],"name":"10.0.0.9:15555","protocol":"tcp","tcp_data_port":0}\n');
   });

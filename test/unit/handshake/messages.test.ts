@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { parseJson } from '#src/handshake/json.js';
-import { type ConnectionMessage, decodeConnection, decodeNotify, encodeConnection, encodeNotify, splitNicPath } from '#src/handshake/messages.js';
+import {
+  type ConnectionMessage,
+  decodeConnection,
+  decodeNotify,
+  encodeConnection,
+  encodeNotify,
+  splitNicPath,
+} from '#src/handshake/messages.js';
 import { gidOf } from '../../support/nic-double.js';
 
 const message: ConnectionMessage = {
@@ -53,12 +60,19 @@ describe('Connection messages', () => {
     ['weightcast', '"x"'],
   ] as const) {
     it(`are rejected for ${field} = ${value}`, () => {
-      assert.throws(() => decodeConnection(parseJson(`{"${field}":${value}}`), 'peer:1'), { code: 'ERR_PROTOCOL', peer: 'peer:1', message: new RegExp(field) });
+      assert.throws(() => decodeConnection(parseJson(`{"${field}":${value}}`), 'peer:1'), {
+        code: 'ERR_PROTOCOL',
+        peer: 'peer:1',
+        message: new RegExp(field),
+      });
     });
   }
 
   it('throw nothing but ERR_PROTOCOL', () => {
-    const shape = fc.dictionary(fc.constantFrom('qp_num', 'local_gid', 'local_lid', 'reply_msg', 'ready_ack', 'weightcast'), fc.jsonValue());
+    const shape = fc.dictionary(
+      fc.constantFrom('qp_num', 'local_gid', 'local_lid', 'reply_msg', 'ready_ack', 'weightcast'),
+      fc.jsonValue(),
+    );
     fc.assert(
       fc.property(fc.oneof(fc.jsonValue(), shape), (value) => {
         try {

@@ -9,7 +9,10 @@ const own = '10.0.0.5:15428';
 
 function setUp(options: Partial<ResponderOptions> = {}): { nic: NicDouble; responder: Responder } {
   const nic = new NicDouble('mlx5_1', gidOf(5), { lid: 2 });
-  return { nic, responder: new Responder({ serverName: () => own, nics: [new NicDouble('mlx5_0', gidOf(4)), nic], retireGraceMs: 20, ...options }) };
+  return {
+    nic,
+    responder: new Responder({ serverName: () => own, nics: [new NicDouble('mlx5_0', gidOf(4)), nic], retireGraceMs: 20, ...options }),
+  };
 }
 
 function request(changes: Partial<ConnectionMessage> = {}): ConnectionMessage {
@@ -233,7 +236,12 @@ describe('a responder', () => {
 
   it('takes the GID of an old reader from its Metadata request', async () => {
     const { nic, responder } = setUp();
-    responder.remember({ name: '10.0.0.9:15555', protocol: 'rdma', devices: [{ name: 'mlx5_0', gid: gidOf(77), lid: 9 }], buffers: 'ignored' });
+    responder.remember({
+      name: '10.0.0.9:15555',
+      protocol: 'rdma',
+      devices: [{ name: 'mlx5_0', gid: gidOf(77), lid: 9 }],
+      buffers: 'ignored',
+    });
     const reply = await responder.handle(request({ localGid: '', localLid: 0 }));
     assert.equal(reply.replyMessage, '');
     assert.equal(nic.endpoints[0]?.peer?.gid, gidOf(77));
@@ -254,7 +262,15 @@ describe('a responder', () => {
   it('ignores Metadata requests that are no descriptors', () => {
     const { responder } = setUp();
     const gid = gidOf(1);
-    for (const body of [null, 7, [], 'x', { devices: 1 }, { name: 'a', devices: [{}] }, { name: 'x'.repeat(5000), devices: [{ name: 'd', gid }] }]) {
+    for (const body of [
+      null,
+      7,
+      [],
+      'x',
+      { devices: 1 },
+      { name: 'a', devices: [{}] },
+      { name: 'x'.repeat(5000), devices: [{ name: 'd', gid }] },
+    ]) {
       assert.doesNotThrow(() => {
         responder.remember(body);
       });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ListSourcesRequest, SourceStatus } from '#src/gen/model_express/p2p.js';
+import type { ListSourcesRequest } from '#src/gen/model_express/p2p.js';
 import { MemoryStore } from '#src/metadata/memory-store.js';
-import { identity, list, publish } from './support.js';
+import { identity, INITIALIZING, list, publish, READY, STALE, UNKNOWN, unknownStatuses } from './support.js';
 
-const READY = SourceStatus.SOURCE_STATUS_READY;
 const now = 1_000_000;
 
 async function ids(store: MemoryStore, query: Partial<ListSourcesRequest>): Promise<string[]> {
@@ -15,7 +14,7 @@ async function ids(store: MemoryStore, query: Partial<ListSourcesRequest>): Prom
 async function three(): Promise<MemoryStore> {
   const store = new MemoryStore();
   await publish(store, 'a', { workerRank: 0, status: READY, updatedAt: BigInt(now - 30) });
-  await publish(store, 'b', { workerRank: 1, status: SourceStatus.SOURCE_STATUS_STALE, updatedAt: BigInt(now - 20) });
+  await publish(store, 'b', { workerRank: 1, status: STALE, updatedAt: BigInt(now - 20) });
   await publish(store, 'c', { workerRank: 2, status: READY, updatedAt: BigInt(now - 10) });
   return store;
 }
@@ -35,15 +34,15 @@ describe('ListSources', () => {
 
   it('filters by status; numbers that are no status filter nothing', async () => {
     const store = await three();
-    assert.deepEqual(await ids(store, { statusFilter: SourceStatus.SOURCE_STATUS_STALE }), ['b']);
-    assert.deepEqual(await ids(store, { statusFilter: SourceStatus.SOURCE_STATUS_UNKNOWN }), []);
-    for (const number of [4, -1, 99]) assert.equal((await ids(store, { statusFilter: number as SourceStatus })).length, 3);
+    assert.deepEqual(await ids(store, { statusFilter: STALE }), ['b']);
+    assert.deepEqual(await ids(store, { statusFilter: UNKNOWN }), []);
+    for (const statusFilter of unknownStatuses(4, -1, 99)) assert.equal((await ids(store, { statusFilter })).length, 3);
   });
 
   it('finds a worker by the status of any rank but shows the representative one', async () => {
     const store = new MemoryStore();
     await publish(store, 'w', { workerRank: 0, status: READY, updatedAt: BigInt(now) });
-    await publish(store, 'w', { workerRank: 1, status: SourceStatus.SOURCE_STATUS_INITIALIZING, updatedAt: BigInt(now - 5) });
+    await publish(store, 'w', { workerRank: 1, status: INITIALIZING, updatedAt: BigInt(now - 5) });
     const found = await list(store, { statusFilter: READY }, now);
     assert.deepEqual(
       found.map((reference) => [reference.workerRank, reference.updatedAt]),
@@ -91,7 +90,7 @@ describe('ListSources', () => {
 
     const mixed = new MemoryStore();
     await publish(mixed, 'two', { workerRank: 0, status: READY, updatedAt: BigInt(now) });
-    await publish(mixed, 'two', { workerRank: 1, status: SourceStatus.SOURCE_STATUS_STALE, updatedAt: 0n });
+    await publish(mixed, 'two', { workerRank: 1, status: STALE, updatedAt: 0n });
     await publish(mixed, 'fresh', { status: READY, updatedAt: -1n });
     assert.deepEqual(await ids(mixed, { statusFilter: READY, limit: 1 }), []);
   });

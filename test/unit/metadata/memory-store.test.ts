@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MemoryStore } from '#src/metadata/memory-store.js';
-import { publish } from './support.js';
+import { READY, STALE, publish } from './support.js';
 
-const update = { status: 2, updatedAt: 50n };
+const update = { status: READY, updatedAt: 50n };
 
 describe('the memory store', () => {
   it('updates only what is there, and nothing newer than it was told', async () => {
@@ -36,8 +36,8 @@ describe('the memory store', () => {
 
   it('lists the statuses of all ranks of one source', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'a', { workerRank: 0, status: 2 });
-    await publish(store, 'a', { workerRank: 1, status: 3 });
+    const id = await publish(store, 'a', { workerRank: 0, status: READY });
+    await publish(store, 'a', { workerRank: 1, status: STALE });
     const [listing] = await store.list(id);
     assert.deepEqual([...(listing?.statuses ?? [])].sort(), [2, 3]);
     assert.deepEqual(await store.list('0000000000000000'), []);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { ModelManifestPart, TensorColumns } from '#src/gen/weightcast/seed.js';
+import { ModelManifestPart, type TensorColumns } from '#src/gen/weightcast/seed.js';
 import { ManifestAssembler, manifestParts, type ManifestTensor, type ModelManifest } from '#src/metadata/model-manifest.js';
 import { fromColumns, toColumns } from '#src/metadata/tensor-columns.js';
 
@@ -121,7 +121,7 @@ describe('columns of tensors', () => {
       const short = { ...good, [column]: good[column].slice(1) };
       assert.throws(() => fromColumns(short), { code: 'ERR_PROTOCOL' }, `${column} short`);
       if (column === 'dtypes') continue; // a dictionary may hold more than is used
-      const long = { ...good, [column]: [...good[column], ...good[column].slice(0, 1)] } as TensorColumns;
+      const long: TensorColumns = { ...good, [column]: [...good[column], ...good[column].slice(0, 1)] };
       assert.throws(() => fromColumns(long), { code: 'ERR_PROTOCOL' }, `${column} long`);
     }
     assert.throws(() => fromColumns({ ...good, dimension: good.dimension.map(() => 1n << 53n) }), { code: 'ERR_PROTOCOL' });

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { SourceStatus } from '#src/gen/model_express/p2p.js';
 import { completeIdentity, mxSourceId } from '#src/identity/index.js';
 import { MemoryStore } from '#src/metadata/memory-store.js';
 import { publishMetadata } from '#src/metadata/semantics/publish.js';
 import { parseUint64 } from '#src/metadata/semantics/attributes.js';
-import { get, identity, list, publish, publishRequest, tensors, worker } from './support.js';
+import { get, identity, list, publish, publishRequest, READY, tensors, UNKNOWN, unknownStatuses, worker } from './support.js';
 
 describe('PublishMetadata', () => {
   const refusals: [string, Parameters<typeof publishRequest>[0]][] = [
@@ -40,14 +39,15 @@ describe('PublishMetadata', () => {
 
   it('stores status and time exactly as sent, unknown numbers too', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'w', { status: 99 as SourceStatus, updatedAt: -5n });
+    const [status = UNKNOWN] = unknownStatuses(99);
+    const id = await publish(store, 'w', { status, updatedAt: -5n });
     const { worker: read } = await get(store, id, 'w');
     assert.deepEqual([read?.status, read?.updatedAt], [99, -5n]);
   });
 
   it('replaces the record of a rank as a whole, and the identity', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'w', { status: 2, updatedAt: 9n, accelerator: 'cuda', tensors: tensors(3) });
+    const id = await publish(store, 'w', { status: READY, updatedAt: 9n, accelerator: 'cuda', tensors: tensors(3) });
     await publish(store, 'w', { agentName: 'second' }, { ...identity, modelName: 'TEST/model' });
     const reply = await get(store, id, 'w');
     assert.deepEqual([reply.worker?.status, reply.worker?.updatedAt, reply.worker?.accelerator, reply.worker?.tensors], [0, 0n, '', []]);

@@ -4,7 +4,7 @@ import { MemoryStore } from '#src/metadata/memory-store.js';
 import { Reaper } from '#src/metadata/reaper.js';
 import type { WorkerListing } from '#src/metadata/store.js';
 import { silentLogger } from '#src/observe/logger.js';
-import { get, list, publish } from './support.js';
+import { INITIALIZING, READY, STALE, UNKNOWN, get, list, publish } from './support.js';
 
 const start = 10_000_000;
 
@@ -18,8 +18,8 @@ describe('the reaper', () => {
     const store = new MemoryStore();
     const now = { ms: start };
     const reaper = reaperAt(store, now);
-    const id = await publish(store, 'ready', { status: 2, updatedAt: BigInt(start) });
-    await publish(store, 'starting', { status: 1, updatedAt: BigInt(start + 1) });
+    const id = await publish(store, 'ready', { status: READY, updatedAt: BigInt(start) });
+    await publish(store, 'starting', { status: INITIALIZING, updatedAt: BigInt(start + 1) });
     const status = async (worker: string): Promise<unknown[]> => {
       const { worker: read } = await get(store, id, worker);
       return [read?.status, read?.updatedAt];
@@ -53,14 +53,14 @@ describe('the reaper', () => {
 
   it('leaves workers of status UNKNOWN alone for ever', async () => {
     const store = new MemoryStore();
-    await publish(store, 'w', { status: 0, updatedAt: 1n });
+    await publish(store, 'w', { status: UNKNOWN, updatedAt: 1n });
     await reaperAt(store, { ms: start * 1000 }).pass();
     assert.equal((await list(store, {})).length, 1);
   });
 
   it('takes a time in the future for now', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'w', { status: 2, updatedAt: BigInt(start * 2) });
+    const id = await publish(store, 'w', { status: READY, updatedAt: BigInt(start * 2) });
     await reaperAt(store, { ms: start }).pass();
     assert.equal((await get(store, id, 'w')).worker?.status, 2);
   });
@@ -70,14 +70,14 @@ describe('the reaper', () => {
       override async list(sourceId?: string): Promise<WorkerListing[]> {
         const seen = await super.list(sourceId);
         for (const { sourceId: id, workerId, workerRank } of seen) {
-          await this.updateStatus(id, workerId, workerRank, { status: 2, updatedAt: BigInt(start) });
+          await this.updateStatus(id, workerId, workerRank, { status: READY, updatedAt: BigInt(start) });
         }
         return seen;
       }
     }
     const store = new LateHeartbeat();
-    const id = await publish(store, 'silent', { status: 2, updatedAt: 1n });
-    await publish(store, 'gone', { status: 3, updatedAt: 1n });
+    const id = await publish(store, 'silent', { status: READY, updatedAt: 1n });
+    await publish(store, 'gone', { status: STALE, updatedAt: 1n });
     await reaperAt(store, { ms: start }).pass();
     assert.equal((await get(store, id, 'silent')).worker?.status, 2);
     assert.equal((await get(store, id, 'gone')).found, true);
@@ -94,8 +94,8 @@ describe('the reaper', () => {
       }
     }
     const store = new Failing();
-    const id = await publish(store, 'bad', { status: 2, updatedAt: 1n });
-    await publish(store, 'good', { status: 2, updatedAt: 1n });
+    const id = await publish(store, 'bad', { status: READY, updatedAt: 1n });
+    await publish(store, 'good', { status: READY, updatedAt: 1n });
     const reaper = reaperAt(store, { ms: start });
     await reaper.pass();
     assert.equal((await get(store, id, 'good')).worker?.status, 3);
@@ -106,7 +106,7 @@ describe('the reaper', () => {
 
   it('begins at once and stops when told', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'w', { status: 2, updatedAt: 1n });
+    const id = await publish(store, 'w', { status: READY, updatedAt: 1n });
     const reaper = reaperAt(store, { ms: start });
     reaper.start();
     await reaper.stop();

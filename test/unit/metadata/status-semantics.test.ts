@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { UpdateStatusRequest, type UpdateStatusResponse } from '#src/gen/model_express/p2p.js';
 import { MemoryStore } from '#src/metadata/memory-store.js';
 import { updateStatus } from '#src/metadata/semantics/update-status.js';
-import { get, identity, publish } from './support.js';
+import { get, identity, INITIALIZING, publish, READY, STALE, UNKNOWN, unknownStatuses } from './support.js';
 
 const update = (store: MemoryStore, fields: Partial<UpdateStatusRequest>, now = 1000): Promise<UpdateStatusResponse> =>
   updateStatus(store, { ...UpdateStatusRequest.create(), ...fields }, now);
@@ -14,9 +14,9 @@ describe('UpdateStatus', () => {
     const said = async (fields: Partial<UpdateStatusRequest>): Promise<unknown> => await update(store, fields);
     assert.deepEqual(await said({ status: 9 as never }), { success: false, message: 'mx_source_id is required' });
     assert.deepEqual(await said({ mxSourceId: 's', status: 9 as never }), { success: false, message: 'worker_id is required' });
-    for (const status of [4, -1]) {
+    for (const status of unknownStatuses(4, -1)) {
       const message = `invalid status value: ${String(status)}`;
-      assert.deepEqual(await said({ mxSourceId: 's', workerId: 'w', status: status as never }), { success: false, message });
+      assert.deepEqual(await said({ mxSourceId: 's', workerId: 'w', status }), { success: false, message });
     }
   });
 
@@ -32,7 +32,7 @@ describe('UpdateStatus', () => {
   it("sets the server's time, allows any transition, and leaves the rest alone", async () => {
     const store = new MemoryStore();
     const id = await publish(store, 'w', { workerRank: 1, accelerator: 'cuda', updatedAt: 77n });
-    for (const [step, status] of [2, 3, 2, 1, 0].entries()) {
+    for (const [step, status] of [READY, STALE, READY, INITIALIZING, UNKNOWN].entries()) {
       const reply = await update(store, { mxSourceId: id, workerId: 'w', workerRank: 1, status }, 5000 + step);
       assert.deepEqual(reply, { success: true, message: `Updated status for source '${id}' worker_id 'w' rank 1` });
       const { worker } = await get(store, id, 'w');
@@ -52,7 +52,7 @@ describe('GetMetadata', () => {
 
   it('answers workers of any status with their identity', async () => {
     const store = new MemoryStore();
-    const id = await publish(store, 'w', { status: 3 });
+    const id = await publish(store, 'w', { status: STALE });
     const reply = await get(store, id, 'w');
     assert.deepEqual([reply.found, reply.mxSourceId, reply.workerId, reply.worker?.status], [true, id, 'w', 3]);
     assert.deepEqual(reply.identity, identity);

@@ -4,6 +4,7 @@ import {
   ListSourcesRequest,
   PublishMetadataRequest,
   type SourceInstanceRef,
+  SourceStatus,
   type TensorDescriptor,
   WorkerMetadata,
 } from '#src/gen/model_express/p2p.js';
@@ -12,6 +13,18 @@ import { publishMetadata } from '#src/metadata/semantics/publish.js';
 import { listSources } from '#src/metadata/semantics/list.js';
 import { getMetadata } from '#src/metadata/semantics/get.js';
 import type { MetadataStore } from '#src/metadata/store.js';
+
+export const {
+  SOURCE_STATUS_UNKNOWN: UNKNOWN,
+  SOURCE_STATUS_INITIALIZING: INITIALIZING,
+  SOURCE_STATUS_READY: READY,
+  SOURCE_STATUS_STALE: STALE,
+} = SourceStatus;
+
+/** Numbers that are no status which we know, as they come from the wire. */
+export function unknownStatuses(...numbers: number[]): SourceStatus[] {
+  return numbers as never[];
+}
 
 export const identity = completeIdentity({ modelName: 'Test/Model', tensorParallelSize: 2 });
 

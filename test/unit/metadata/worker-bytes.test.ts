@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import {
-  ArtifactSourceMetadata,
-  SourceStatus,
-  type TensorDescriptor,
-  TensorSourceMetadata,
-  WorkerMetadata,
-} from '#src/gen/model_express/p2p.js';
+import { ArtifactSourceMetadata, type TensorDescriptor, TensorSourceMetadata, WorkerMetadata } from '#src/gen/model_express/p2p.js';
 import { parseWorker, renderWorker } from '#src/metadata/wire/worker.js';
 import { decodeWorker, encodeWorker } from '#src/metadata/wire/worker-codec.js';
-import { encodeWorkerMessage, tensor, tensors, worker } from './support.js';
+import { encodeWorkerMessage, INITIALIZING, READY, tensor, tensors, worker } from './support.js';
 
 /** What a reader gets of what a publisher sent. */
 function through(message: Buffer): WorkerMetadata {
@@ -40,7 +34,7 @@ describe('a stored worker', () => {
   it('keeps every other field', () => {
     const published = worker({
       workerRank: 4_294_967_295,
-      status: SourceStatus.SOURCE_STATUS_READY,
+      status: READY,
       updatedAt: 1_700_000_000_123n,
       metadataEndpoint: '10.0.0.1:5555',
       agentName: 'agent',
@@ -86,9 +80,9 @@ describe('a stored worker', () => {
 
   it('follows protobuf where fields are repeated: the last scalar and member, merged messages', () => {
     const message = Buffer.concat([
-      encodeWorkerMessage({ workerRank: 1, status: 1, backendMetadata: { $case: 'nixlMetadata', value: Buffer.from('n') } }),
+      encodeWorkerMessage({ workerRank: 1, status: INITIALIZING, backendMetadata: { $case: 'nixlMetadata', value: Buffer.from('n') } }),
       encodeWorkerMessage({ sourcePayload: { $case: 'tensorSource', value: { tensors: [tensor(1)] } } }),
-      encodeWorkerMessage({ workerRank: 2, status: 2, backendMetadata: { $case: 'transferEngineSessionId', value: 's' } }),
+      encodeWorkerMessage({ workerRank: 2, status: READY, backendMetadata: { $case: 'transferEngineSessionId', value: 's' } }),
       encodeWorkerMessage({ sourcePayload: { $case: 'tensorSource', value: { tensors: [tensor(2)] } } }),
     ]);
     const read = through(message);
@@ -116,7 +110,7 @@ describe('a stored worker', () => {
 
   it('refuses what is no message, and survives any bytes', () => {
     assert.throws(() => parseWorker(Buffer.from([0x1a, 0xff])), RangeError);
-    assert.throws(() => parseWorker(Buffer.from([0x00])), RangeError);
+    assert.throws(() => parseWorker(Buffer.from([0x00])), /illegal tag/);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         try {
@@ -144,7 +138,7 @@ describe('a worker of a client', () => {
   it('is decoded whichever list the server filled, order and values kept', async () => {
     const list = tensors(9000);
     for (const fields of [{ tensors: list }, { sourcePayload: { $case: 'tensorSource', value: { tensors: list } } as const }]) {
-      const read = await decodeWorker(encodeWorkerMessage({ ...fields, status: 2, updatedAt: 5n, accelerator: 'cuda' }));
+      const read = await decodeWorker(encodeWorkerMessage({ ...fields, status: READY, updatedAt: 5n, accelerator: 'cuda' }));
       assert.deepEqual(read.tensors, list);
       assert.equal(read.sourcePayload?.$case === 'tensorSource' && read.sourcePayload.value.tensors, read.tensors);
       assert.deepEqual([read.status, read.updatedAt, read.accelerator], [2, 5n, 'cuda']);

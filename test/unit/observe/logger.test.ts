@@ -70,12 +70,12 @@ test('an unknown level is refused', () => {
 
 test('the default destination is standard error, never standard output', () => {
   const script = `import('${import.meta.resolve('#src/observe/logger.js')}').then(({ createLogger }) => createLogger().info('hello'))`;
-  const stdout = execFileSync(process.execPath, ['--input-type=module', '-e', `${script}`], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stdout = execFileSync(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'pipe'] });
   assert.equal(stdout.toString(), '');
   const merged = execFileSync('/bin/sh', ['-c', '"$0" --input-type=module -e "$1" 2>&1 >/dev/null', process.execPath, script]);
   assert.match(merged.toString(), /INFO {2}hello/);
 });
 
 test('the silent logger takes everything', () => {
-  for (const method of ['debug', 'info', 'warn', 'error'] as const) assert.equal(silentLogger[method]('x', { y: 1n }), undefined);
+  for (const method of ['debug', 'info', 'warn', 'error'] as const) assert.doesNotThrow(() => silentLogger[method]('x', { y: 1n }));
 });

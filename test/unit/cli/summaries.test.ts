@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { modelNameOf } from '#src/cli/model-name.js';
+import { pullSummaryLines, transportText } from '#src/cli/pull-summary.js';
+import { seedSummaryLines } from '#src/cli/seed-summary.js';
+import type { SeedSummary } from '#src/seed/index.js';
+import type { PullResult } from '#src/target/index.js';
+
+const result: PullResult = {
+  sourceId: '0123456789abcdef',
+  workerId: 'w1',
+  rank: 0,
+  peer: '10.0.0.1:15001',
+  tensors: 339,
+  bytes: 256_000_000n,
+  transport: 'rdma',
+  transportReason: '',
+  software: true,
+  lanes: [
+    { name: 'rxe0>rxe0', localDevice: 'rxe0', remoteDevice: 'rxe0', bytes: 130_000_000n, workRequests: 124, firstByteMs: 1.5, failure: '' },
+    {
+      name: 'rxe1>rxe1',
+      localDevice: 'rxe1',
+      remoteDevice: 'rxe1',
+      bytes: 126_000_000n,
+      workRequests: 121,
+      firstByteMs: 1.7,
+      failure: 'RETRY_EXC_ERR',
+    },
+  ],
+  workRequests: 245,
+  phases: { discover: 12, prepare: 3, register: 40, connect: 5, wire: 3000, verify: 60, write: 0 },
+  totalMs: 3120,
+  wireGBps: 0.0853,
+  registrations: 1,
+  eventLoopMaxDelayMs: 4,
+  verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n },
+  notes: ['the seed sent no tokenizer'],
+  output: { kind: 'directory', path: '/tmp/out', files: ['model.safetensors', 'config.json'] },
+};
+
+describe('the summary of pull', () => {
+  it('names what was used, how much, how fast and what was verified', () => {
+    const text = pullSummaryLines(result).join('\n');
+    for (const part of [
+      /source +0123456789abcdef, worker w1, rank 0, at 10\.0\.0\.1:15001/,
+      /tensors +339, 256\.00 MB/,
+      /transport +rdma \(software RDMA, rxe: not the speed of hardware\)/,
+      /devices +rxe0, rxe1 here, rxe0, rxe1 there/,
+      /speed +0\.085 GB\/s on the wire, 3\.12 s in all/,
+      /requests +245/,
+      /phases +discover 12 ms, prepare 3\.0 ms, register 40 ms, connect 5\.0 ms, wire 3\.00 s, verify 60 ms\n/,
+      /verified +all 339 tensors, 256\.00 MB, xxh3-64/,
+      /output +\/tmp\/out \(2 files\)/,
+      /rxe0>rxe0 +130\.00 MB +124 requests +first byte after 1\.5 ms/,
+      /rxe1>rxe1 .*ended early: RETRY_EXC_ERR/,
+      /note: the seed sent no tokenizer/,
+    ]) {
+      assert.match(text, part);
+    }
+  });
+
+  it('says why not RDMA, and when nothing was verified', () => {
+    const tcp: PullResult = {
+      ...result,
+      transport: 'tcp',
+      software: false,
+      transportReason: 'no device',
+      verified: undefined,
+      output: { kind: 'discard' },
+    };
+    const text = pullSummaryLines(tcp).join('\n');
+    assert.match(text, /transport +tcp \(not rdma: no device\)/);
+    assert.doesNotMatch(text, /devices/);
+    assert.match(text, /verified +nothing: these bytes were not compared/);
+    assert.match(text, /output +discarded/);
+    const partly = pullSummaryLines({ ...result, verified: { algorithm: 'xxh3-64', tensors: 1, bytes: 5n } }).join('\n');
+    assert.match(partly, /verified +1 of 339 tensors, 5 B/);
+  });
+
+  it('calls hardware just rdma', () => {
+    assert.equal(transportText({ ...result, software: false }), 'rdma');
+  });
+});
+
+const summary: SeedSummary = {
+  sourceId: '0123456789abcdef',
+  workerId: 'w1',
+  rank: 3,
+  sessionId: '10.0.0.1:15001',
+  workerEndpoint: '10.0.0.1:40001',
+  transports: ['rdma', 'tcp'],
+  devices: ['rxe0'],
+  softwareDevices: ['rxe0'],
+  transportReason: '',
+  tensors: 1000,
+  bytes: 5_000_000_000n,
+  backing: 'mapped',
+  copiedBecause: '',
+  registrations: 4,
+  phases: { open: 1, prepare: 0, register: 200, checksum: 900, publish: 20 },
+};
+
+describe('the summary of seed', () => {
+  it('has what targets need and how the files are served', () => {
+    const lines = seedSummaryLines('org/m', '10.0.0.9:8001', summary);
+    const text = lines.join('\n');
+    for (const part of [
+      /model +org\/m/,
+      /source id +0123456789abcdef/,
+      /rank +3/,
+      /session id +10\.0\.0\.1:15001/,
+      /transports +rdma, tcp/,
+      /devices +rxe0 \(software RDMA\)/,
+      /tensors +1,000, 5\.00 GB/,
+      /memory +files are served from the page cache, not copied; 4 registered on each device/,
+      /phases +open 1\.0 ms, register 200 ms, checksum 900 ms, publish 20 ms/,
+    ]) {
+      assert.match(text, part);
+    }
+    assert.equal(lines.at(-1), 'ready');
+  });
+
+  it('says why not RDMA and why it copied', () => {
+    const text = seedSummaryLines('m', 's:1', {
+      ...summary,
+      transports: ['tcp'],
+      devices: [],
+      transportReason: 'no device',
+      backing: 'copied',
+      copiedBecause: 'EFAULT',
+    }).join('\n');
+    assert.match(text, /transports +tcp \(not rdma: no device\)/);
+    assert.match(text, /memory +files are copied into memory: EFAULT/);
+  });
+});
+
+describe('the name of a model', () => {
+  let folder = '';
+  after(() => rm(folder, { recursive: true }));
+
+  it('is that of config.json, else that of the directory or the file', async () => {
+    folder = await mkdtemp(join(tmpdir(), 'weightcast-name-'));
+    const model = join(folder, 'tiny-model');
+    await mkdir(model);
+    assert.equal(await modelNameOf(model), 'tiny-model');
+    assert.equal(await modelNameOf(`${model}/`), 'tiny-model');
+    assert.equal(await modelNameOf(join(model, 'x.safetensors')), 'x.safetensors', 'what is not there has no kind');
+    await writeFile(join(model, 'x.safetensors'), '');
+    assert.equal(await modelNameOf(join(model, 'x.safetensors')), 'x');
+    for (const [config, expected] of [
+      ['{"_name_or_path":"org/name"}', 'org/name'],
+      ['{"_name_or_path":"  "}', 'tiny-model'],
+      ['{"_name_or_path":7}', 'tiny-model'],
+      ['null', 'tiny-model'],
+      ['{', 'tiny-model'],
+    ] as const) {
+      await writeFile(join(model, 'config.json'), config);
+      assert.equal(await modelNameOf(model), expected, config);
+    }
+  });
+});
