@@ -41,7 +41,7 @@ class Runtime {
   static constexpr std::size_t kMaxThreads = 32;
 
   Executor executor_{kMaxThreads};
-  std::shared_ptr<Settler> settler_;
+  std::unique_ptr<Settler> settler_;
   std::vector<std::weak_ptr<Ongoing>> ongoing_;  // JavaScript thread only
 };
 

@@ -4,13 +4,9 @@
 
 namespace weightcast::binding {
 
-std::shared_ptr<Settler> Settler::create(Napi::Env env) {
-  std::shared_ptr<Settler> settler(new Settler());
-  // The function owns one reference: its last call may come after everything else of the environment is gone.
-  settler->wake_ = Wake::New(
-      env, "weightcast", 0, 1, new std::shared_ptr<Settler>(settler),
-      [](Napi::Env, std::shared_ptr<Settler>* finalized, std::shared_ptr<Settler>*) { delete finalized; },
-      static_cast<std::shared_ptr<Settler>*>(nullptr));
+std::unique_ptr<Settler> Settler::create(Napi::Env env) {
+  std::unique_ptr<Settler> settler(new Settler());
+  settler->wake_ = Wake::New(env, "weightcast", 0, 1, settler.get());
   settler->wake_.Unref(env);
   return settler;
 }
@@ -28,10 +24,10 @@ void Settler::post(Entry entry) {
   wake_.NonBlockingCall();
 }
 
-void Settler::drain(Napi::Env env, Napi::Function, std::shared_ptr<Settler>* self, void*) {
-  if (env == nullptr || self == nullptr) return;  // the environment is going: nobody is left to tell
-  const std::shared_ptr<Settler> alive = *self;
-  alive->run(env);
+void Settler::drain(Napi::Env env, Napi::Function, Settler* self, void*) {
+  // Without an environment the function itself is being closed, and `self` may be gone already: Node does not always
+  // call a finalizer then, so the function owns nothing.
+  if (env != nullptr) self->run(env);
 }
 
 void Settler::run(Napi::Env env) {

@@ -14,11 +14,11 @@ namespace weightcast::binding {
 /// payload that drains it. A wake-up with a payload leaks it when a worker is terminated, and costs ten times as much.
 ///
 /// Work in flight is counted, and the loop stays alive exactly while there is some.
-class Settler : public std::enable_shared_from_this<Settler> {
+class Settler {
  public:
   using Action = std::function<void(Napi::Env)>;
 
-  static std::shared_ptr<Settler> create(Napi::Env env);
+  static std::unique_ptr<Settler> create(Napi::Env env);
 
   /// One more promise is open: the loop must not end. JavaScript thread.
   void begin(Napi::Env env);
@@ -36,8 +36,8 @@ class Settler : public std::enable_shared_from_this<Settler> {
     bool counted;
   };
 
-  static void drain(Napi::Env env, Napi::Function unused, std::shared_ptr<Settler>* self, void* data);
-  using Wake = Napi::TypedThreadSafeFunction<std::shared_ptr<Settler>, void, &Settler::drain>;
+  static void drain(Napi::Env env, Napi::Function unused, Settler* self, void* data);
+  using Wake = Napi::TypedThreadSafeFunction<Settler, void, &Settler::drain>;
 
   Settler() = default;
   void post(Entry entry);

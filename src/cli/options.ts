@@ -1,6 +1,5 @@
 /** Flags that commands share, and what they become. */
 import { Option, type Command } from 'commander';
-import type { BackendFramework, SourceIdentity } from '../gen/model_express/p2p.js';
 import { deviceList, hostAddress, hostAndPort, integer, nonEmpty, oneOf } from './parse.js';
 import { UsageError } from './usage-error.js';
 
@@ -18,12 +17,11 @@ export function addCommonOptions(command: Command): Command {
     .option('-v, --verbose', 'log every step on stderr');
 }
 
-/** The numbers are those of `model_express.p2p.BackendFramework`, spelt here so that `--help` does not load protobuf. */
-const frameworks = { vllm: 1 as BackendFramework, sglang: 2 as BackendFramework, trt_llm: 3 as BackendFramework } as const;
+const frameworks = ['sglang', 'vllm', 'trt_llm'] as const;
 
 export interface IdentityFlags {
   readonly modelName?: string;
-  readonly framework?: keyof typeof frameworks;
+  readonly framework?: (typeof frameworks)[number];
   readonly tp?: number;
   readonly pp?: number;
   readonly ep?: number;
@@ -37,7 +35,7 @@ export interface IdentityFlags {
 export function addIdentityOptions(command: Command, modelNameHelp: string): Command {
   return command
     .option('--model-name <name>', modelNameHelp, nonEmpty('a model name'))
-    .option('--framework <name>', 'sglang, vllm or trt_llm', oneOf('a framework', ['sglang', 'vllm', 'trt_llm']))
+    .option('--framework <name>', 'sglang, vllm or trt_llm', oneOf('a framework', frameworks))
     .option('--tp <n>', 'tensor parallel size', integer('a tensor parallel size', 1))
     .option('--pp <n>', 'pipeline parallel size', integer('a pipeline parallel size', 1))
     .option('--ep <n>', 'expert parallel size', integer('an expert parallel size', 0))
@@ -47,24 +45,11 @@ export function addIdentityOptions(command: Command, modelNameHelp: string): Com
     .option('--mx-version <version>', 'ModelExpress version of the peers to be found by');
 }
 
-/** The identity that the flags spell. What is not given has its proto3 default: nothing is guessed. */
-export function identityOf(flags: IdentityFlags, modelName: string): Partial<SourceIdentity> & { readonly modelName: string } {
-  return {
-    modelName,
-    ...(flags.framework !== undefined && { backendFramework: frameworks[flags.framework] }),
-    ...(flags.tp !== undefined && { tensorParallelSize: flags.tp }),
-    ...(flags.pp !== undefined && { pipelineParallelSize: flags.pp }),
-    ...(flags.ep !== undefined && { expertParallelSize: flags.ep }),
-    ...(flags.dtype !== undefined && { dtype: flags.dtype }),
-    ...(flags.quantization !== undefined && { quantization: flags.quantization }),
-    ...(flags.revision !== undefined && { revision: flags.revision }),
-    ...(flags.mxVersion !== undefined && { mxVersion: flags.mxVersion }),
-  };
-}
+const fields = ['framework', 'tp', 'pp', 'ep', 'dtype', 'quantization', 'revision', 'mxVersion'] as const satisfies (keyof IdentityFlags)[];
 
 /** True when a flag beside the model's name says something about the identity. */
 export function narrowsIdentity(flags: IdentityFlags): boolean {
-  return Object.keys(identityOf(flags, '')).length > 1;
+  return fields.some((field) => flags[field] !== undefined);
 }
 
 export interface ServerFlags {

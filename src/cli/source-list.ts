@@ -2,7 +2,7 @@
  * The list of sources with their status. The protocol's list has no status in it, so each is asked for by itself; what
  * is listed without being READY by the server's own clock, and without another status, has missed its heartbeats.
  */
-import type { SourceIdentity, SourceInstanceRef, SourceStatus } from '../gen/model_express/p2p.js';
+import { SourceStatus, type SourceIdentity, type SourceInstanceRef } from '../gen/model_express/p2p.js';
 import type { MetadataClient } from '../metadata/client.js';
 
 /** `SILENT`: READY once, but no heartbeat in time; targets do not see it. */
@@ -26,12 +26,12 @@ export interface SourceFilter {
   readonly rank?: number;
 }
 
-/** Numbers of `model_express.p2p.SourceStatus`, in the order in which a worker with several ranks is called. */
+/** In the order in which a worker with several ranks is called. */
 const statuses: readonly (readonly [SourceState, SourceStatus])[] = [
-  ['READY', 2],
-  ['INITIALIZING', 1],
-  ['STALE', 3],
-  ['UNKNOWN', 0],
+  ['READY', SourceStatus.SOURCE_STATUS_READY],
+  ['INITIALIZING', SourceStatus.SOURCE_STATUS_INITIALIZING],
+  ['STALE', SourceStatus.SOURCE_STATUS_STALE],
+  ['UNKNOWN', SourceStatus.SOURCE_STATUS_UNKNOWN],
 ];
 
 /** Newest first. @throws what MetadataClient.listSources throws. */

@@ -157,8 +157,8 @@ class Parser {
     if (slice.length < shortestSlice) return slice;
     const known = this.#interned.get(slice);
     if (known !== undefined) return known;
+    // Slicing a concatenation flattens it first, into memory of its own.
     const copy = ` ${slice}`.slice(1);
-    // The lookup flattens the concatenation: from here on the copy stands on memory of its own.
     if (this.#interned.size < maxInterned) this.#interned.set(copy, copy);
     return copy;
   }

@@ -7,7 +7,6 @@ import {
   addRankOption,
   addServerOption,
   addWireOptions,
-  identityOf,
   serverOf,
   wireOptionsOf,
   type CommonFlags,
@@ -60,7 +59,7 @@ export function addPull(program: Command, run: RunCommand): void {
 
 async function pull(flags: PullFlags, context: CommandContext): Promise<undefined> {
   const options: PullOptions = {
-    ...pullOptionsOf(flags, context),
+    ...(await pullOptionsOf(flags, context)),
     logger: await context.logger('warn'),
     signal: context.signal,
   };
@@ -78,13 +77,16 @@ async function pull(flags: PullFlags, context: CommandContext): Promise<undefine
   return undefined;
 }
 
-function pullOptionsOf(flags: PullFlags, { io }: CommandContext): PullOptions {
+async function pullOptionsOf(flags: PullFlags, { io }: CommandContext): Promise<PullOptions> {
   if (flags.modelName === undefined)
     throw new UsageError('--model-name is required: the name that the seed published (weightcast sources lists them)');
+  const server = serverOf(flags, io.env);
+  const into = destinationOf(flags);
+  const { identityOf } = await import('../identity.js');
   return {
     identity: identityOf(flags, flags.modelName),
-    server: serverOf(flags, io.env),
-    into: destinationOf(flags),
+    server,
+    into,
     ...wireOptionsOf(flags),
     verify: flags.verify,
     ...(flags.rank !== undefined && { rank: flags.rank }),

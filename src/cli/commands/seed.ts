@@ -8,7 +8,6 @@ import {
   addRankOption,
   addServerOption,
   addWireOptions,
-  identityOf,
   serverOf,
   wireOptionsOf,
   type CommonFlags,
@@ -47,6 +46,7 @@ async function seed(model: string, flags: SeedFlags, context: CommandContext): P
   const modelName = flags.modelName ?? (await modelNameOf(model));
   const progress = context.progress();
   const { seedModel } = await import('../../seed/index.js');
+  const { identityOf } = await import('../identity.js');
   const running = await seedModel(model, {
     identity: identityOf(flags, modelName),
     server,

@@ -7,7 +7,6 @@ import {
   addIdentityOptions,
   addRankOption,
   addServerOption,
-  identityOf,
   narrowsIdentity,
   serverOf,
   type CommonFlags,
@@ -15,7 +14,7 @@ import {
   type ServerFlags,
 } from '../options.js';
 import type { CommandContext, RunCommand } from '../run.js';
-import { changesBetween, fetchSources, type Source, type SourceFilter } from '../source-list.js';
+import type { Source, SourceFilter } from '../source-list.js';
 import { UsageError } from '../usage-error.js';
 
 interface SourcesFlags extends CommonFlags, IdentityFlags, ServerFlags {
@@ -37,9 +36,11 @@ export function addSources(program: Command, run: RunCommand): void {
 
 async function sources(flags: SourcesFlags, context: CommandContext): Promise<undefined> {
   const { io, output, signal } = context;
-  const filter = filterOf(flags);
+  const server = serverOf(flags, io.env);
+  const filter = await filterOf(flags);
   const { MetadataClient } = await import('../../metadata/client.js');
-  const client = new MetadataClient(serverOf(flags, io.env));
+  const { changesBetween, fetchSources } = await import('../source-list.js');
+  const client = new MetadataClient(server);
   try {
     let known = await fetchSources(client, filter, signal);
     if (flags.watch !== true && flags.json === true) output.json({ server: client.server, sources: known });
@@ -63,13 +64,14 @@ async function sources(flags: SourcesFlags, context: CommandContext): Promise<un
   return undefined;
 }
 
-function filterOf(flags: SourcesFlags): SourceFilter {
+async function filterOf(flags: SourcesFlags): Promise<SourceFilter> {
   if (flags.modelName === undefined && narrowsIdentity(flags)) {
     throw new UsageError('--framework, --tp and other identity flags need --model-name: an identity without a model name filters nothing');
   }
   const rank = flags.rank === undefined ? {} : { rank: flags.rank };
   if (flags.modelName === undefined) return rank;
   if (!narrowsIdentity(flags)) return { ...rank, modelName: flags.modelName };
+  const { identityOf } = await import('../identity.js');
   return { ...rank, identity: identityOf(flags, flags.modelName) };
 }
 

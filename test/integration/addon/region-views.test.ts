@@ -105,14 +105,16 @@ describe('windows onto a region', () => {
     region.close();
   });
 
-  it('keep their bytes when the handle is forgotten but the window is not', async () => {
-    const region = await filledRegion(4096n, 5);
-    const first = bytesOf(region)[0];
-    const copy = await native().allocate(4096n, 'never');
+  it('copyRegion brings all bytes, and refuses regions that do not fit', async () => {
+    const region = await filledRegion((20n << 20n) + 3n, 5);
+    const copy = await native().allocate(region.byteLength, 'never');
     await native().copyRegion(region, copy, 2);
-    assert.deepEqual(bytesOf(copy), bytesOf(region));
-    assert.equal(bytesOf(copy)[0], first);
-    region.close();
-    copy.close();
+    assert.equal(Buffer.compare(bytesOf(copy), bytesOf(region)), 0);
+    const readOnly = native().adoptAddress(copy.address, copy.byteLength, false);
+    const shorter = native().adoptAddress(copy.address, copy.byteLength - 1n, true);
+    await assert.rejects(native().copyRegion(region, readOnly, 1), faultOf('INVALID_ARGUMENT', /read-only/));
+    await assert.rejects(native().copyRegion(region, shorter, 1), faultOf('INVALID_ARGUMENT', /size/));
+    await assert.rejects(native().copyRegion(region, region, 1), faultOf('INVALID_ARGUMENT', /same region/));
+    for (const each of [region, copy, readOnly, shorter]) each.close();
   });
 });

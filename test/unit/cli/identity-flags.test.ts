@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { identityOf, narrowsIdentity, wireOptionsOf } from '#src/cli/options.js';
+import { identityOf } from '#src/cli/identity.js';
+import { narrowsIdentity, wireOptionsOf } from '#src/cli/options.js';
 import { BackendFramework, SourceIdentity } from '#src/gen/model_express/p2p.js';
 import { mxSourceId } from '#src/identity/index.js';
 
@@ -27,6 +28,9 @@ describe('identity flags', () => {
     assert.equal(narrowsIdentity({ modelName: 'm' }), false);
     assert.equal(narrowsIdentity({ modelName: 'm', ep: 0 }), true);
     assert.equal(narrowsIdentity({ quantization: 'fp8' }), true);
+    const every = { framework: 'vllm', tp: 1, pp: 1, ep: 1, dtype: 'd', quantization: 'q', revision: 'r', mxVersion: 'v' } as const;
+    for (const [name, value] of Object.entries(every)) assert.ok(narrowsIdentity({ [name]: value }), name);
+    assert.equal(Object.keys(identityOf(every, 'm')).length, 9);
   });
 });
 

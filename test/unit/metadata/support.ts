@@ -1,4 +1,5 @@
 /** Messages and requests that the tests of this folder are made of. */
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import {
   GetMetadataResponse,
   ListSourcesRequest,
@@ -6,6 +7,7 @@ import {
   type SourceInstanceRef,
   SourceStatus,
   type TensorDescriptor,
+  UpdateStatusRequest,
   WorkerMetadata,
 } from '#src/gen/model_express/p2p.js';
 import { completeIdentity, type SourceIdentity } from '#src/identity/index.js';
@@ -23,7 +25,7 @@ export const {
 
 /** Numbers that are no status which we know, as they come from the wire. */
 export function unknownStatuses(...numbers: number[]): SourceStatus[] {
-  return numbers as never[];
+  return numbers.map((number) => UpdateStatusRequest.decode(new BinaryWriter().tag(3, WireType.Varint).int32(number).finish()).status);
 }
 
 export const identity = completeIdentity({ modelName: 'Test/Model', tensorParallelSize: 2 });

@@ -80,11 +80,16 @@ describe('a stored worker', () => {
 
   it('follows protobuf where fields are repeated: the last scalar and member, merged messages', () => {
     const message = Buffer.concat([
-      encodeWorkerMessage({ workerRank: 1, status: INITIALIZING, backendMetadata: { $case: 'nixlMetadata', value: Buffer.from('n') } }),
+      encodeWorkerMessage({
+        workerRank: 1,
+        status: INITIALIZING,
+        backendMetadata: { $case: 'nixlMetadata', value: Buffer.from('superseded') },
+      }),
       encodeWorkerMessage({ sourcePayload: { $case: 'tensorSource', value: { tensors: [tensor(1)] } } }),
       encodeWorkerMessage({ workerRank: 2, status: READY, backendMetadata: { $case: 'transferEngineSessionId', value: 's' } }),
       encodeWorkerMessage({ sourcePayload: { $case: 'tensorSource', value: { tensors: [tensor(2)] } } }),
     ]);
+    assert.ok(!parseWorker(message).envelope.includes('superseded'));
     const read = through(message);
     assert.deepEqual(read.tensors, [tensor(1), tensor(2)]);
     assert.deepEqual(read.sourcePayload, { $case: 'tensorSource', value: { tensors: [tensor(1), tensor(2)] } });
