@@ -162,8 +162,8 @@ export function toWeightcastError(error: unknown, context: ErrorContext = {}): W
   }
   if (isGrpcError(error)) {
     const name = GrpcStatus[error.code] ?? String(error.code);
-    const unreachable = error.code === GrpcStatus.UNAVAILABLE || error.code === GrpcStatus.DEADLINE_EXCEEDED;
-    const aborted = error.code === GrpcStatus.CANCELLED;
+    const unreachable = name === 'UNAVAILABLE' || name === 'DEADLINE_EXCEEDED';
+    const aborted = name === 'CANCELLED';
     const at = context.peer === undefined ? '' : ` at ${context.peer}`;
     return new WeightcastError(
       aborted ? 'ERR_ABORTED' : unreachable ? 'ERR_SERVER_UNREACHABLE' : 'ERR_SERVER',

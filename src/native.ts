@@ -284,7 +284,13 @@ export interface NativeModule {
   }): Promise<NativeLane>;
   /** Plans and starts on a native thread. Throws INVALID_ARGUMENT on columns of unequal length, CLOSED. */
   startTransfer(options: NativeTransferOptions): NativeTransfer;
-  checksum(regions: readonly NativeRegion[], region: Uint32Array, offset: BigUint64Array, length: BigUint64Array, threads: number): NativeChecksumTask;
+  checksum(
+    regions: readonly NativeRegion[],
+    region: Uint32Array,
+    offset: BigUint64Array,
+    length: BigUint64Array,
+    threads: number,
+  ): NativeChecksumTask;
 }
 
 let loaded: NativeModule | undefined;

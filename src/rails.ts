@@ -76,7 +76,9 @@ async function chosenPorts(options: RailOptions): Promise<NativeDevicePort[]> {
     const here = ports.map((candidate) => candidate.device).join(', ') || 'none';
     throw new WeightcastError(
       'ERR_DEVICE_NOT_FOUND',
-      inactive === undefined ? `RDMA device ${name} is not on this machine; devices here: ${here}` : `RDMA device ${name} is ${inactive.state}; bring its link up`,
+      inactive === undefined
+        ? `RDMA device ${name} is not on this machine; devices here: ${here}`
+        : `RDMA device ${name} is ${inactive.state}; bring its link up`,
     );
   });
 }

@@ -54,7 +54,10 @@ export class Region implements Disposable {
   static fromBuffer(buffer: ArrayBuffer | ArrayBufferView): Region {
     const view = ArrayBuffer.isView(buffer) ? buffer : new Uint8Array(buffer);
     if (!(view.buffer instanceof ArrayBuffer)) {
-      throw new WeightcastError('ERR_INVALID_ARGUMENT', 'Region.fromBuffer: expected memory of an ArrayBuffer but received a SharedArrayBuffer; copy it first');
+      throw new WeightcastError(
+        'ERR_INVALID_ARGUMENT',
+        'Region.fromBuffer: expected memory of an ArrayBuffer but received a SharedArrayBuffer; copy it first',
+      );
     }
     try {
       return new Region(native().adoptBuffer(view.buffer, view.byteOffset, view.byteLength));

@@ -130,4 +130,3 @@ async function registerOn(
     return { registered: undefined, reason: ours.message };
   }
 }
-

@@ -1,6 +1,14 @@
 /** The seed's side of the data plane: what listens for peers, and the descriptor that they read. */
 import { toWeightcastError } from '../errors.js';
-import { HandshakeListener, Responder, encodeDescriptor, formatAddress, rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
+import {
+  HandshakeListener,
+  Responder,
+  encodeDescriptor,
+  formatAddress,
+  rdmaDescriptor,
+  tcpDescriptor,
+  type SegmentDescriptor,
+} from '../handshake/index.js';
 import { native, type NativeNic, type NativeTcpServer } from '../native.js';
 import type { Logger } from '../observe/logger.js';
 import { segmentDevices } from '../rails.js';
@@ -105,7 +113,10 @@ async function serveTcp(options: DataPlaneOptions): Promise<NativeTcpServer> {
 function describe(name: string, options: DataPlaneOptions, tcpDataPort: number): SegmentDescriptor {
   const { nics, registered, content, ranges } = options;
   if (nics.length === 0 || registered === undefined) {
-    const buffers = ranges.map((range) => ({ address: (content.regions[range.region]?.address ?? 0n) + range.offset, length: range.length }));
+    const buffers = ranges.map((range) => ({
+      address: (content.regions[range.region]?.address ?? 0n) + range.offset,
+      length: range.length,
+    }));
     return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1 } };
   }
   const buffers = registered.ranges.map(({ address, length, registrations }) => ({

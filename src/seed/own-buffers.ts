@@ -55,7 +55,7 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
   }
   // Raw addresses: neighbours become one region, so that they are one registration.
   raw.sort((a, b) => (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0));
-  for (let first = 0; first < raw.length; ) {
+  for (let first = 0; first < raw.length;) {
     const start = raw[first]?.offset ?? 0n;
     let end = start;
     let next = first;
@@ -81,14 +81,20 @@ function locate(tensor: SeedTensor, seen: Set<string>): Located {
   const { name, data } = tensor;
   const dtype = parseDtype(tensor.dtype);
   if (dtype === undefined) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', `seedTensors: tensor ${name} has the unknown dtype ${tensor.dtype}`, { tensor: name });
+    throw new WeightcastError('ERR_INVALID_ARGUMENT', `seedTensors: tensor ${name} has the unknown dtype ${tensor.dtype}`, {
+      tensor: name,
+    });
   }
   const bytes = BigInt(data.byteLength);
   const shape = tensor.shape ?? flatShape(dtype, bytes);
   checkTensor(name, dtype, shape, bytes, seen);
   if (ArrayBuffer.isView(data)) {
     if (!(data.buffer instanceof ArrayBuffer)) {
-      throw new WeightcastError('ERR_INVALID_ARGUMENT', `seedTensors: tensor ${name} lies in a SharedArrayBuffer; use a Region or an ArrayBuffer`, { tensor: name });
+      throw new WeightcastError(
+        'ERR_INVALID_ARGUMENT',
+        `seedTensors: tensor ${name} lies in a SharedArrayBuffer; use a Region or an ArrayBuffer`,
+        { tensor: name },
+      );
     }
     return { name, dtype, shape, bytes, home: { buffer: data.buffer }, offset: BigInt(data.byteOffset) };
   }

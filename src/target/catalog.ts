@@ -82,18 +82,26 @@ function checkFiles(catalog: Catalog): void {
     for (const entry of entries) {
       const tensor = published.get(entry.name);
       if (tensor?.fileOffset !== entry.offset || tensor.bytes !== entry.bytes || tensor.dtype !== entry.dtype) {
-        throw new WeightcastError('ERR_PROTOCOL', `${peer} publishes ${file.name} with a header that differs from its tensors at ${entry.name}`, {
-          peer,
-          tensor: entry.name,
-          file: file.name,
-        });
+        throw new WeightcastError(
+          'ERR_PROTOCOL',
+          `${peer} publishes ${file.name} with a header that differs from its tensors at ${entry.name}`,
+          {
+            peer,
+            tensor: entry.name,
+            file: file.name,
+          },
+        );
       }
     }
     if (entries.length !== published.size) {
-      throw new WeightcastError('ERR_PROTOCOL', `${peer} publishes ${String(published.size)} tensors of ${file.name}, whose header has ${String(entries.length)}`, {
-        peer,
-        file: file.name,
-      });
+      throw new WeightcastError(
+        'ERR_PROTOCOL',
+        `${peer} publishes ${String(published.size)} tensors of ${file.name}, whose header has ${String(entries.length)}`,
+        {
+          peer,
+          file: file.name,
+        },
+      );
     }
   }
 }
@@ -106,7 +114,10 @@ export function matchExpected(catalog: Catalog, expected: readonly ExpectedTenso
   const byName = new Map(catalog.tensors.map((tensor) => [tensor.name, tensor]));
   return expected.map((want) => {
     const { name } = want;
-    const fail = (code: 'ERR_TENSOR_MISSING' | 'ERR_TENSOR_SIZE' | 'ERR_TENSOR_DTYPE' | 'ERR_TENSOR_SHAPE', what: string): WeightcastError =>
+    const fail = (
+      code: 'ERR_TENSOR_MISSING' | 'ERR_TENSOR_SIZE' | 'ERR_TENSOR_DTYPE' | 'ERR_TENSOR_SHAPE',
+      what: string,
+    ): WeightcastError =>
       new WeightcastError(code, `tensor ${name} ${what} at ${catalog.peer}; seed and target must run the same model and configuration`, {
         tensor: name,
         peer: catalog.peer,
@@ -115,11 +126,15 @@ export function matchExpected(catalog: Catalog, expected: readonly ExpectedTenso
     if (tensor === undefined) throw fail('ERR_TENSOR_MISSING', `is expected but not among the ${String(catalog.tensors.length)} tensors`);
     const dtype = want.dtype === undefined ? undefined : parseDtype(want.dtype);
     if (want.dtype !== undefined && dtype === undefined) {
-      throw new WeightcastError('ERR_INVALID_ARGUMENT', `pull: tensor ${name} is expected with the unknown dtype ${want.dtype}`, { tensor: name });
+      throw new WeightcastError('ERR_INVALID_ARGUMENT', `pull: tensor ${name} is expected with the unknown dtype ${want.dtype}`, {
+        tensor: name,
+      });
     }
-    if (dtype !== undefined && tensor.dtype !== '' && tensor.dtype !== dtype) throw fail('ERR_TENSOR_DTYPE', `is expected as ${dtype} but is ${tensor.dtype}`);
+    if (dtype !== undefined && tensor.dtype !== '' && tensor.dtype !== dtype)
+      throw fail('ERR_TENSOR_DTYPE', `is expected as ${dtype} but is ${tensor.dtype}`);
     const bytes = want.bytes ?? (dtype !== undefined && want.shape !== undefined ? tensorBytes(dtype, want.shape) : undefined);
-    if (bytes !== undefined && tensor.bytes !== bytes) throw fail('ERR_TENSOR_SIZE', `is expected with ${String(bytes)} bytes but has ${String(tensor.bytes)}`);
+    if (bytes !== undefined && tensor.bytes !== bytes)
+      throw fail('ERR_TENSOR_SIZE', `is expected with ${String(bytes)} bytes but has ${String(tensor.bytes)}`);
     if (want.shape !== undefined && tensor.shape !== undefined && !sameShape(want.shape, tensor.shape)) {
       throw fail('ERR_TENSOR_SHAPE', `is expected as [${want.shape.join(', ')}] but is [${tensor.shape.join(', ')}]`);
     }

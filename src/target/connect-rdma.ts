@@ -80,7 +80,11 @@ export async function registerLocal(
   spans: readonly { readonly offset: bigint; readonly length: bigint }[],
 ): Promise<NativeRegistration[][]> {
   const settled = await Promise.allSettled(
-    nics.flatMap((nic) => regions.map((region, index) => nic.register(region, spans[index]?.offset ?? 0n, spans[index]?.length ?? region.byteLength, 'local-write'))),
+    nics.flatMap((nic) =>
+      regions.map((region, index) =>
+        nic.register(region, spans[index]?.offset ?? 0n, spans[index]?.length ?? region.byteLength, 'local-write'),
+      ),
+    ),
   );
   const registrations = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   const failed = settled.find((outcome) => outcome.status === 'rejected');

@@ -21,7 +21,9 @@ export async function connectTcp(descriptor: SegmentDescriptor, options: Connect
       }),
     ),
   );
-  const lanes = settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [{ lane: outcome.value, localDevice: undefined, remoteDevice: undefined }] : []));
+  const lanes = settled.flatMap((outcome) =>
+    outcome.status === 'fulfilled' ? [{ lane: outcome.value, localDevice: undefined, remoteDevice: undefined }] : [],
+  );
   const close = async (): Promise<void> => {
     await Promise.all(lanes.map((open) => open.lane.close()));
   };

@@ -5,25 +5,34 @@ import type { Rails } from '../rails.js';
 import { pairRails, type RailPair } from './pairing.js';
 
 /** Transport and reason, before anything is registered. */
-export type TransportDecision = { readonly transport: 'rdma'; readonly pairs: readonly RailPair[] } | { readonly transport: 'tcp'; readonly reason: string };
+export type TransportDecision =
+  { readonly transport: 'rdma'; readonly pairs: readonly RailPair[] } | { readonly transport: 'tcp'; readonly reason: string };
 
 /**
  * RDMA when both sides have it; TCP when it was asked for or is all there is, with the reason.
  * @throws ERR_TRANSPORT_UNAVAILABLE when what was asked for is not on offer.
  */
-export function decideTransport(asked: 'auto' | 'rdma' | 'tcp', rails: Rails, descriptor: SegmentDescriptor, peer: string): TransportDecision {
+export function decideTransport(
+  asked: 'auto' | 'rdma' | 'tcp',
+  rails: Rails,
+  descriptor: SegmentDescriptor,
+  peer: string,
+): TransportDecision {
   const { protocol } = descriptor;
   if (protocol === 'rdma' && rails.nics.length > 0) {
     const pairs = pairRails(rails.nics, descriptor);
     if (pairs.length > 0) return { transport: 'rdma', pairs };
-    if (asked === 'rdma') throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers RDMA, but has no device in service`, { peer });
+    if (asked === 'rdma')
+      throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers RDMA, but has no device in service`, { peer });
   }
   if (asked === 'rdma') {
     throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${protocol}, not RDMA; use transport "auto" or "tcp"`, { peer });
   }
   const reason = rails.reason === '' ? `${peer} offers ${protocol} with no device in service` : rails.reason;
   if (tcpPort(descriptor) === 0) {
-    throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${protocol} only, and this side cannot use it: ${reason}`, { peer });
+    throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} offers ${protocol} only, and this side cannot use it: ${reason}`, {
+      peer,
+    });
   }
   return { transport: 'tcp', reason: rails.nics.length > 0 && protocol === 'tcp' ? `${peer} offers TCP only` : reason };
 }

@@ -1,7 +1,7 @@
 /** From an identity to one worker that serves it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
-import { SourceIdentity, SourceStatus, type SourceInstanceRef, type WorkerMetadata } from '../gen/model_express/p2p.js';
+import { SourceStatus, type SourceIdentity, type SourceInstanceRef, type WorkerMetadata } from '../gen/model_express/p2p.js';
 import { mxSourceId } from '../identity/index.js';
 import type { MetadataClient } from '../metadata/client.js';
 
@@ -32,15 +32,18 @@ export async function discover(options: DiscoverOptions): Promise<Discovered> {
   const deadline = performance.now() + options.waitMs;
   for (;;) {
     throwIfAborted(options.signal, 'discover');
-    const listed = await options.client.listSources({ identity: options.identity, statusFilter: SourceStatus.SOURCE_STATUS_READY }, options.signal);
+    const listed = await options.client.listSources(
+      { identity: options.identity, statusFilter: SourceStatus.SOURCE_STATUS_READY },
+      options.signal,
+    );
     const ofRank = listed.filter((source) => source.workerRank === options.rank);
     if (ofRank.length > 0) return await pick(ofRank, options);
     if (performance.now() >= deadline) throw await nothingFound(listed, options);
-    await sleep(Math.min(POLL_MS, Math.max(1, deadline - performance.now())), undefined, { ...(options.signal && { signal: options.signal }) }).catch(
-      (error: unknown) => {
-        throw toWeightcastError(error, { doing: 'waiting for a source' });
-      },
-    );
+    await sleep(Math.min(POLL_MS, Math.max(1, deadline - performance.now())), undefined, {
+      ...(options.signal && { signal: options.signal }),
+    }).catch((error: unknown) => {
+      throw toWeightcastError(error, { doing: 'waiting for a source' });
+    });
   }
 }
 
@@ -52,7 +55,11 @@ async function pick(sources: readonly SourceInstanceRef[], options: DiscoverOpti
       return { sourceId: source.mxSourceId, workerId: source.workerId, worker: found.worker };
     }
     const what = found?.worker.backendMetadata?.$case ?? 'no backend';
-    reasons.push(found === undefined ? `${source.workerId} has no record any more` : `${source.workerId} publishes ${what}, not a transfer engine session`);
+    reasons.push(
+      found === undefined
+        ? `${source.workerId} has no record any more`
+        : `${source.workerId} publishes ${what}, not a transfer engine session`,
+    );
   }
   throw new WeightcastError('ERR_SOURCE_GONE', `no listed source of ${options.identity.modelName} can be read: ${reasons.join('; ')}`, {
     peer: options.client.server,
@@ -90,7 +97,11 @@ async function nothingFound(ready: readonly SourceInstanceRef[], options: Discov
         ? `the server knows this model under other identities (source ${[...others].join(', ')}): compare framework, parallel sizes, dtype, quantization and revision`
         : 'the server knows no source of this model: start one with "weightcast seed"';
   const waited = options.waitMs > 0 ? ` after waiting ${String(options.waitMs)} ms` : '';
-  return new WeightcastError('ERR_NO_SOURCE', `no READY source of ${identity.modelName} (source ${id}) at ${client.server}${waited}; ${hint}`, {
-    peer: client.server,
-  });
+  return new WeightcastError(
+    'ERR_NO_SOURCE',
+    `no READY source of ${identity.modelName} (source ${id}) at ${client.server}${waited}; ${hint}`,
+    {
+      peer: client.server,
+    },
+  );
 }

@@ -1,5 +1,12 @@
 import { WeightcastError } from '../errors.js';
-import { HandshakeListener, fetchDescriptor, formatAddress, rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
+import {
+  HandshakeListener,
+  fetchDescriptor,
+  formatAddress,
+  rdmaDescriptor,
+  tcpDescriptor,
+  type SegmentDescriptor,
+} from '../handshake/index.js';
 import type { NativeNic } from '../native.js';
 import { segmentDevices } from '../rails.js';
 
@@ -12,18 +19,19 @@ export class LocalEnd {
   ) {}
 
   static async open(host: string, nics: readonly NativeNic[]): Promise<LocalEnd> {
-    let end: LocalEnd | undefined;
+    // Known once the port is.
+    let descriptor: SegmentDescriptor | undefined = undefined;
     const listener = await HandshakeListener.listen({
       host: '0.0.0.0',
       handlers: {
-        metadata: () => end?.descriptor,
+        metadata: () => descriptor,
         connection: () => Promise.reject(new WeightcastError('ERR_HANDSHAKE', 'this process only pulls: it has nothing to read')),
       },
     });
     const name = formatAddress(host, listener.port);
-    const descriptor = nics.length > 0 ? rdmaDescriptor({ name, devices: segmentDevices(nics), weightcast: { version: 1 } }) : tcpDescriptor({ name });
-    end = new LocalEnd(name, listener, descriptor);
-    return end;
+    descriptor =
+      nics.length > 0 ? rdmaDescriptor({ name, devices: segmentDevices(nics), weightcast: { version: 1 } }) : tcpDescriptor({ name });
+    return new LocalEnd(name, listener, descriptor);
   }
 
   /** What the seed offers. `prefer` picks one of several transports that a descriptor may list. */

@@ -17,7 +17,9 @@ export interface RailPair {
 export function pairRails(nics: readonly NativeNic[], descriptor: SegmentDescriptor): RailPair[] {
   const remote = usableDevices(descriptor).map((name) => ({ name, index: deviceIndex(descriptor, name) }));
   const candidates = nics
-    .flatMap((nic) => remote.map((device) => ({ nic, device, score: affinity(nic, device.name, descriptor.devices[device.index]?.gid ?? '') })))
+    .flatMap((nic) =>
+      remote.map((device) => ({ nic, device, score: affinity(nic, device.name, descriptor.devices[device.index]?.gid ?? '') })),
+    )
     .sort((a, b) => b.score - a.score);
   const pairs: RailPair[] = [];
   for (const { nic, device } of candidates) {

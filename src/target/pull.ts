@@ -1,4 +1,3 @@
-import type { WeightcastError } from '../errors.js';
 import type { PullOptions, PullProgress, PullResult } from './options.js';
 import { runPull } from './run.js';
 
@@ -37,14 +36,17 @@ export class Pull implements PromiseLike<PullResult>, AsyncIterable<PullProgress
     });
     // Whoever only iterates sees the failure there; it must not count as unhandled besides.
     this.result
-      .catch((_error: WeightcastError) => undefined)
+      .catch(() => undefined)
       .finally(() => {
         this.ended = true;
         this.signalChange();
       });
   }
 
-  then<A = PullResult, B = never>(onResult?: ((result: PullResult) => A | PromiseLike<A>) | null, onError?: ((reason: unknown) => B | PromiseLike<B>) | null): Promise<A | B> {
+  then<A = PullResult, B = never>(
+    onResult?: ((result: PullResult) => A | PromiseLike<A>) | null,
+    onError?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
     return this.result.then(onResult, onError);
   }
 

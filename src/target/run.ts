@@ -93,7 +93,9 @@ class Steps {
       signal: options.signal,
     };
     const connection = await this.phase('connect', () =>
-      decision.transport === 'rdma' ? connectRdma(local, descriptor, decision.pairs, registrations, connectOptions) : connectTcp(descriptor, connectOptions),
+      decision.transport === 'rdma'
+        ? connectRdma(local, descriptor, decision.pairs, registrations, connectOptions)
+        : connectTcp(descriptor, connectOptions),
     );
     scope.add(() => connection.close());
     this.notes.push(...connection.notes);
@@ -131,7 +133,8 @@ class Steps {
     const manifest = await worker?.modelManifest(found.sourceId, found.workerId, options.signal);
     if (manifest === undefined) this.notes.push('the seed publishes no shapes, checksums or files beside its weights');
     let tensors = found.worker.sourcePayload?.$case === 'tensorSource' ? found.worker.sourcePayload.value.tensors : found.worker.tensors;
-    if (tensors.length === 0 && worker !== undefined) tensors = (await worker.tensorManifest(found.sourceId, found.workerId, options.signal)).tensors;
+    if (tensors.length === 0 && worker !== undefined)
+      tensors = (await worker.tensorManifest(found.sourceId, found.workerId, options.signal)).tensors;
     return { found, catalog: makeCatalog(sessionOf(found.worker), tensors, manifest), worker: manifest === undefined ? undefined : worker };
   }
 
@@ -184,17 +187,15 @@ class Steps {
     output: PullResult['output'];
   }): PullResult {
     const { found, placement, connection, wire, decision } = parts;
-    const lanes = wire.outcome.lanes.map(
-      (lane, index): LaneResult => ({
-        name: lane.name,
-        localDevice: connection.lanes[index]?.localDevice,
-        remoteDevice: connection.lanes[index]?.remoteDevice,
-        bytes: lane.bytes,
-        workRequests: lane.workRequests,
-        firstByteMs: lane.firstByteMs,
-        failure: lane.fault?.message ?? '',
-      }),
-    );
+    const lanes = wire.outcome.lanes.map((lane, index): LaneResult => ({
+      name: lane.name,
+      localDevice: connection.lanes[index]?.localDevice,
+      remoteDevice: connection.lanes[index]?.remoteDevice,
+      bytes: lane.bytes,
+      workRequests: lane.workRequests,
+      firstByteMs: lane.firstByteMs,
+      failure: lane.fault?.message ?? '',
+    }));
     const { bytes, wireMs } = wire.outcome;
     return {
       sourceId: found.sourceId,
@@ -205,7 +206,8 @@ class Steps {
       bytes,
       transport: connection.transport,
       transportReason: decision.transport === 'tcp' ? decision.reason : '',
-      software: connection.transport === 'rdma' && connection.lanes.some((lane) => parts.rails.softwareDevices.includes(lane.localDevice ?? '')),
+      software:
+        connection.transport === 'rdma' && connection.lanes.some((lane) => parts.rails.softwareDevices.includes(lane.localDevice ?? '')),
       lanes,
       workRequests: lanes.reduce((sum, lane) => sum + lane.workRequests, 0),
       phases: { ...this.phases },

@@ -75,9 +75,15 @@ export async function transfer(connection: Connection, placement: Placement, opt
 
 function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
   if (options.signal?.aborted === true) {
-    return new WeightcastError('ERR_ABORTED', `pull from ${options.peer} aborted after ${String(outcome.bytes)} bytes`, { cause: options.signal.reason, peer: options.peer });
+    return new WeightcastError('ERR_ABORTED', `pull from ${options.peer} aborted after ${String(outcome.bytes)} bytes`, {
+      cause: options.signal.reason,
+      peer: options.peer,
+    });
   }
   const lane = outcome.lanes.find((candidate) => candidate.fault !== undefined);
   const over = lane === undefined ? '' : ` over ${lane.name}`;
-  return toWeightcastError(outcome.fault, { doing: `reading from ${options.peer}${over} failed after ${String(outcome.bytes)} bytes`, peer: options.peer });
+  return toWeightcastError(outcome.fault, {
+    doing: `reading from ${options.peer}${over} failed after ${String(outcome.bytes)} bytes`,
+    peer: options.peer,
+  });
 }

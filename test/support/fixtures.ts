@@ -30,7 +30,9 @@ export async function makeFixtures(): Promise<void> {
     generateModel(into, qwen2_5_7b({ scale: 7.5 }), { seed: 1, maxFileBytes: 80e6, config: qwen2_5_7bConfig({ scale: 7.5 }) }),
   );
   for (const rank of deepseekRanks) {
-    await once(deepseekRank(rank), (into) => generateModel(into, deepseekV3({ ...deepseek, rank }), { seed: rank, config: deepseekV3Config(deepseek) }));
+    await once(deepseekRank(rank), (into) =>
+      generateModel(into, deepseekV3({ ...deepseek, rank }), { seed: rank, config: deepseekV3Config(deepseek) }),
+    );
   }
 }
 

@@ -32,7 +32,8 @@ export class Role {
   private done = false;
 
   constructor(args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv; readonly prefix?: readonly string[] } = {}) {
-    const [command = process.execPath, ...rest] = [...(options.prefix ?? []), process.execPath, main, ...args, '--json'];
+    const [command, ...rest] = [...(options.prefix ?? []), process.execPath, main, ...args, '--json'];
+    assert.ok(command);
     const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
     this.process = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -92,7 +93,10 @@ export async function seed(model: string, args: readonly string[], env: NodeJS.P
 }
 
 /** `weightcast pull`, to its end. */
-export async function pull(args: readonly string[], options: { readonly env?: NodeJS.ProcessEnv; readonly prefix?: readonly string[] } = {}): Promise<Ended> {
+export async function pull(
+  args: readonly string[],
+  options: { readonly env?: NodeJS.ProcessEnv; readonly prefix?: readonly string[] } = {},
+): Promise<Ended> {
   return new Role(['pull', ...args], options).ended;
 }
 
@@ -124,7 +128,12 @@ export interface PullSummary {
   readonly eventLoopMaxDelayMs: number;
   readonly rank: number;
   readonly registrations: number;
-  readonly lanes: readonly { readonly name: string; readonly localDevice?: string; readonly bytes: number; readonly workRequests: number }[];
+  readonly lanes: readonly {
+    readonly name: string;
+    readonly localDevice?: string;
+    readonly bytes: number;
+    readonly workRequests: number;
+  }[];
   readonly phases: Readonly<Record<string, number>>;
   readonly verified?: { readonly tensors: number; readonly bytes: number };
   readonly notes: readonly string[];

@@ -157,8 +157,9 @@ class Run {
     std::array<pollfd, 2> descriptors{{{cq.channel_fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}}};
     const int ready = poll(descriptors.data(), descriptors.size(), poll_timeout(deadline));
     if (ready < 0 && errno != EINTR) {
-      if (failure_.ok())
+      if (failure_.ok()) {
         failure_ = Status::system(Code::kIo, "poll", errno, options_.name + ": cannot wait for completions");
+      }
       return false;
     }
     if (descriptors[0].revents != 0) cq.consume_events();
@@ -214,8 +215,9 @@ RdmaLane::~RdmaLane() {
 
 Status RdmaLane::run(SliceFeed& feed, std::uint32_t lane_index) {
   report_ = {};
-  if (wake_fd_ < 0)
+  if (wake_fd_ < 0) {
     return Status::system(Code::kIo, "eventfd", EMFILE, options_.name + ": this process has no descriptor left");
+  }
   if (endpoint_->max_reads() == 0) {
     return Status::error(Code::kInvalidArgument, options_.name + ": the endpoint is not connected");
   }

@@ -19,7 +19,12 @@ export interface DestinationWriter {
   /** Checks that the destination can take the catalog and gets the memory. Called once. */
   prepare(catalog: Catalog): Promise<Placement>;
   /** Makes the verified bytes visible, all at once. `progress` counts bytes written. */
-  commit(catalog: Catalog, fetchFile: FetchFile | undefined, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<PullOutput>;
+  commit(
+    catalog: Catalog,
+    fetchFile: FetchFile | undefined,
+    progress: (bytes: bigint) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<PullOutput>;
   /** Leaves nothing behind. Never throws. */
   abandon(): Promise<void>;
   /** Notes for the result, after `commit`. */

@@ -48,10 +48,17 @@ export class DirectoryDestination implements DestinationWriter {
     } catch (error) {
       throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
     }
-    return catalog.weightFiles.length > 0 && catalog.tensors.every((tensor) => tensor.file >= 0) ? await this.asFiles(catalog) : await this.asOne(catalog);
+    return catalog.weightFiles.length > 0 && catalog.tensors.every((tensor) => tensor.file >= 0)
+      ? await this.asFiles(catalog)
+      : await this.asOne(catalog);
   }
 
-  async commit(catalog: Catalog, fetchFile: FetchFile | undefined, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<PullOutput> {
+  async commit(
+    catalog: Catalog,
+    fetchFile: FetchFile | undefined,
+    progress: (bytes: bigint) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<PullOutput> {
     const names: string[] = [];
     try {
       for (const file of this.files) {
@@ -106,7 +113,7 @@ export class DirectoryDestination implements DestinationWriter {
     const handle = await open(join(this.partial, file.name), 'wx');
     try {
       await writeAll(handle, file.head);
-      for (let done = 0n; done < file.bytes; ) {
+      for (let done = 0n; done < file.bytes;) {
         throwIfAborted(signal, 'write');
         const step = file.bytes - done < WRITE_BYTES ? file.bytes - done : WRITE_BYTES;
         await writeAll(handle, region.view(file.offset + done, Number(step)));
@@ -134,9 +141,13 @@ export class DirectoryDestination implements DestinationWriter {
       await handle.close();
     }
     if (size !== file.size || hash.digest('hex') !== file.sha256) {
-      throw new WeightcastError('ERR_CHECKSUM_MISMATCH', `${file.name} differs from what the seed announced (${String(file.size)} bytes); it may have changed there`, {
-        file: file.name,
-      });
+      throw new WeightcastError(
+        'ERR_CHECKSUM_MISMATCH',
+        `${file.name} differs from what the seed announced (${String(file.size)} bytes); it may have changed there`,
+        {
+          file: file.name,
+        },
+      );
     }
   }
 
@@ -146,7 +157,9 @@ export class DirectoryDestination implements DestinationWriter {
       throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
     });
     if (entries.length > 0) {
-      throw new WeightcastError('ERR_ALREADY_EXISTS', `${this.path} is not empty; choose a new directory or remove what is there`, { file: this.path });
+      throw new WeightcastError('ERR_ALREADY_EXISTS', `${this.path} is not empty; choose a new directory or remove what is there`, {
+        file: this.path,
+      });
     }
   }
 
@@ -155,20 +168,27 @@ export class DirectoryDestination implements DestinationWriter {
     const needed = catalog.modelFiles.reduce((sum, file) => sum + file.size, catalog.bytes);
     const { bavail, bsize } = await statfs(this.partial, { bigint: true });
     if (bavail * bsize < needed) {
-      throw new WeightcastError('ERR_DISK_FULL', `${this.path} needs ${String(needed)} bytes, but its file system has ${String(bavail * bsize)} free; free some or choose another place`, {
-        file: this.path,
-      });
+      throw new WeightcastError(
+        'ERR_DISK_FULL',
+        `${this.path} needs ${String(needed)} bytes, but its file system has ${String(bavail * bsize)} free; free some or choose another place`,
+        {
+          file: this.path,
+        },
+      );
     }
   }
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
+  for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
 /** File names come from the peer: they must stay inside the directory. */
 function refuseUnsafeName(name: string, peer: string): void {
   if (name === '' || name.startsWith('.') || name.length > 255 || /[/\\\0]/.test(name)) {
-    throw new WeightcastError('ERR_PROTOCOL', `${peer} publishes a file with the unsafe name ${JSON.stringify(name)}`, { peer, file: name });
+    throw new WeightcastError('ERR_PROTOCOL', `${peer} publishes a file with the unsafe name ${JSON.stringify(name)}`, {
+      peer,
+      file: name,
+    });
   }
 }

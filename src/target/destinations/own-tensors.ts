@@ -81,7 +81,9 @@ function refuseOverlaps(tensors: readonly CatalogTensor[], at: Placement['at'], 
   for (const [index, span] of spans.entries()) {
     const next = spans[index + 1];
     if (next !== undefined && next.start < span.end) {
-      throw new WeightcastError('ERR_INVALID_ARGUMENT', `pull: the memory given for tensors ${span.name} and ${next.name} overlaps`, { tensor: next.name });
+      throw new WeightcastError('ERR_INVALID_ARGUMENT', `pull: the memory given for tensors ${span.name} and ${next.name} overlaps`, {
+        tensor: next.name,
+      });
     }
   }
 }

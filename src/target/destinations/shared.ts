@@ -32,7 +32,9 @@ export class SharedDestination implements DestinationWriter {
     const file = singleFile(catalog.tensors);
     this.notes = [
       ...flattenedNote(file.flattened),
-      ...(catalog.modelFiles.length > 0 ? [`${String(catalog.modelFiles.length)} other file(s) of the model were not fetched: shared memory holds one safetensors file`] : []),
+      ...(catalog.modelFiles.length > 0
+        ? [`${String(catalog.modelFiles.length)} other file(s) of the model were not fetched: shared memory holds one safetensors file`]
+        : []),
     ];
     this.region = await Region.createShared(this.partial, file.bytes);
     this.region.view(0n, file.head.length).set(file.head);
@@ -59,7 +61,11 @@ export class SharedDestination implements DestinationWriter {
 
   private refuseExisting(): void {
     if (existsSync(this.path)) {
-      throw new WeightcastError('ERR_ALREADY_EXISTS', `shared memory ${this.name} exists (${this.path}); remove it or choose another name`, { file: this.path });
+      throw new WeightcastError(
+        'ERR_ALREADY_EXISTS',
+        `shared memory ${this.name} exists (${this.path}); remove it or choose another name`,
+        { file: this.path },
+      );
     }
   }
 }

@@ -76,7 +76,10 @@ test('RDMA demanded on a machine that has none is an error that says what is mis
   }
   const device = errorOf(await pull(['--server', address, '--model-name', 'm', '--device', 'mlx5_99', '--discard']), 6);
   assert.ok(['ERR_RDMA_UNAVAILABLE', 'ERR_DEVICE_NOT_FOUND'].includes(device.code), device.code);
-  const seeding = errorOf(await new Role(['seed', model, '--server', address, '--model-name', 'm', '--transport', 'rdma', '--device', 'mlx5_99']).ended, 6);
+  const seeding = errorOf(
+    await new Role(['seed', model, '--server', address, '--model-name', 'm', '--transport', 'rdma', '--device', 'mlx5_99']).ended,
+    6,
+  );
   assert.ok(['ERR_RDMA_UNAVAILABLE', 'ERR_DEVICE_NOT_FOUND'].includes(seeding.code), seeding.code);
   await role.stop();
   await server.stop();
@@ -89,7 +92,20 @@ test('a seed killed while it is read is an error within two seconds and leaves n
   const { role } = await seed(big, ['--server', address, '--model-name', 'big', '--no-checksums', ...tcp]);
   const places = join(folder, 'killed');
   await mkdir(places);
-  const target = new Role(['pull', '--server', address, '--model-name', 'big', ...tcp, '--connections', '1', '--slice-bytes', '65536', '--out', join(places, 'out')]);
+  const target = new Role([
+    'pull',
+    '--server',
+    address,
+    '--model-name',
+    'big',
+    ...tcp,
+    '--connections',
+    '1',
+    '--slice-bytes',
+    '65536',
+    '--out',
+    join(places, 'out'),
+  ]);
   // The partial directory appears just before the memory is registered and the wire is used.
   while ((await readdir(places)).length === 0) await sleep(1);
   await sleep(150);
@@ -134,7 +150,14 @@ test('a full disk is found before the wire is used, and nothing is left', async 
   const { role } = await seed(model, ['--server', address, '--model-name', 'm', ...tcp]);
   const places = join(folder, 'full');
   await mkdir(places);
-  const mount = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs -o size=1m none "$0" && "$@"; code=$?; ls -A "$0" | sed "s/^/left: /" >&2; exit $code', places];
+  const mount = [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount -t tmpfs -o size=1m none "$0" && "$@"; code=$?; ls -A "$0" | sed "s/^/left: /" >&2; exit $code',
+    places,
+  ];
   const ended = await pull(['--server', address, '--model-name', 'm', ...tcp, '--out', join(places, 'out')], { prefix: mount });
   if (/unshare|mount:/.test(ended.stderr)) {
     t.skip(`no right to mount here: ${ended.stderr}`);
@@ -152,7 +175,13 @@ test('memory that the host does not have is refused before the wire is used', as
   const { role: server, address } = await serve();
   const { role } = await seed(model, ['--server', address, '--model-name', 'm', ...tcp]);
   const ended = await pull(['--server', address, '--model-name', 'm', ...tcp, '--shm', `weightcast-oom-${String(process.pid)}`], {
-    prefix: ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs -o size=1m none /dev/shm && "$0" "$@"; code=$?; ls -A /dev/shm | sed "s/^/left: /" >&2; exit $code'],
+    prefix: [
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      'mount -t tmpfs -o size=1m none /dev/shm && "$0" "$@"; code=$?; ls -A /dev/shm | sed "s/^/left: /" >&2; exit $code',
+    ],
   });
   if (!/unshare|mount:/.test(ended.stderr)) {
     const error = errorOf(ended, 7);
@@ -169,12 +198,28 @@ test('Ctrl-C at any moment of a pull leaves nothing', async () => {
   const places = join(folder, 'interrupted');
   await mkdir(places);
   for (const delay of [0, 150, 250, 300, 350, 400, 450, 500]) {
-    const target = new Role(['pull', '--server', address, '--model-name', 'm', ...tcp, '--connections', '1', '--slice-bytes', '4096', '--out', join(places, `out${String(delay)}`)]);
+    const target = new Role([
+      'pull',
+      '--server',
+      address,
+      '--model-name',
+      'm',
+      ...tcp,
+      '--connections',
+      '1',
+      '--slice-bytes',
+      '4096',
+      '--out',
+      join(places, `out${String(delay)}`),
+    ]);
     await sleep(delay);
     const ended = await target.stop('SIGINT');
     assert.ok([0, 130].includes(ended.code), `exit code ${String(ended.code)}: ${ended.stderr}`);
   }
-  assert.deepEqual((await readdir(places)).filter((name) => name.startsWith('.')), []);
+  assert.deepEqual(
+    (await readdir(places)).filter((name) => name.startsWith('.')),
+    [],
+  );
   const waiting = new Role(['pull', '--server', address, '--model-name', 'absent', '--wait', '60', '--discard']);
   await sleep(1000);
   const started = performance.now();
@@ -195,7 +240,11 @@ test('safetensors files that lie are refused by the seed, which names what is wr
   huge.writeBigUInt64LE(1n << 30n);
   const files: [string, Buffer, RegExp][] = [
     ['cut', header('{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}', 8), /cut short|ends|bytes/i],
-    ['overlap', header('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}', 6), /overlap|gap|begins/i],
+    [
+      'overlap',
+      header('{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}', 6),
+      /overlap|gap|begins/i,
+    ],
     ['gigabyte', huge, /header/],
     ['garbage', randomBytes(10_000), /header|safetensors/],
   ];
@@ -221,7 +270,13 @@ test('garbage on every listening port ends that connection only', async () => {
     for (const bytes of [randomBytes(10_000), Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), Buffer.concat([hello, randomBytes(240)])]) {
       const socket = connect(port, '127.0.0.1');
       // A reset is the answer that garbage deserves.
-      const gone = new Promise<void>((resolve) => socket.on('error', () => undefined).on('close', () => { resolve(); }));
+      const gone = new Promise<void>((resolve) =>
+        socket
+          .on('error', () => undefined)
+          .on('close', () => {
+            resolve();
+          }),
+      );
       socket.on('connect', () => socket.write(bytes));
       await Promise.race([gone, sleep(200)]);
       socket.destroy();
@@ -264,4 +319,3 @@ async function listeningPorts(pid: number): Promise<number[]> {
   }
   return [...ports];
 }
-

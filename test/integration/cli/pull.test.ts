@@ -68,13 +68,28 @@ test('--shm leaves one valid safetensors file with every tensor', async () => {
 
 test('DeepSeek-V3 FP8 TP=8: eight seeds and eight targets are matched by rank through one server', async () => {
   const { role: server, address } = await serve();
-  const base = ['--server', address, '--model-name', 'deepseek-ai/DeepSeek-V3', '--tp', '8', '--dtype', 'float8_e4m3fn', '--quantization', 'fp8', ...tcp];
+  const base = [
+    '--server',
+    address,
+    '--model-name',
+    'deepseek-ai/DeepSeek-V3',
+    '--tp',
+    '8',
+    '--dtype',
+    'float8_e4m3fn',
+    '--quantization',
+    'fp8',
+    ...tcp,
+  ];
   const ranks = [0, 1, 2, 3, 4, 5, 6, 7];
   const model = (rank: number): string => join(folder, `deepseek-rank${String(rank)}`);
-  for (const rank of ranks) await generateModel(model(rank), deepseekV3({ tp: 8, rank, scale: 64, layers: 4, experts: 16 }), { seed: rank });
+  for (const rank of ranks)
+    await generateModel(model(rank), deepseekV3({ tp: 8, rank, scale: 64, layers: 4, experts: 16 }), { seed: rank });
   const seeds = await Promise.all(ranks.map((rank) => seed(model(rank), [...base, '--rank', String(rank)])));
   assert.equal(new Set(seeds.map(({ ready }) => ready['sourceId'])).size, 1, 'one identity');
-  const results = await Promise.all(ranks.map((rank) => pull([...base, '--rank', String(rank), '--out', join(folder, `copy-rank${String(rank)}`)])));
+  const results = await Promise.all(
+    ranks.map((rank) => pull([...base, '--rank', String(rank), '--out', join(folder, `copy-rank${String(rank)}`)])),
+  );
   for (const [index, ended] of results.entries()) {
     const summary = summaryOf(ended);
     assert.equal(summary.rank, index);
@@ -84,7 +99,11 @@ test('DeepSeek-V3 FP8 TP=8: eight seeds and eight targets are matched by rank th
   const header = await readHeader(join(model(0), 'model.safetensors'));
   const fp8 = header.tensors.filter((tensor) => tensor.dtype === 'F8_E4M3');
   assert.ok(fp8.length > 0);
-  for (const { name } of fp8) assert.ok(header.tensors.some((tensor) => tensor.name === `${name}_scale_inv`), `${name} has its scales`);
+  for (const { name } of fp8)
+    assert.ok(
+      header.tensors.some((tensor) => tensor.name === `${name}_scale_inv`),
+      `${name} has its scales`,
+    );
   for (const { role } of seeds) role.process.kill('SIGTERM');
   for (const { role } of seeds) await role.ended;
   await server.stop();

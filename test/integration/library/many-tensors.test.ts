@@ -32,7 +32,9 @@ test('100 000 tensors of 4 KiB: publish, discover, pull and verify', async (t) =
   assert.ok(merged.workRequests < count / 100, `${String(merged.workRequests)} reads: neighbours are merged`);
   assert.equal(merged.output.kind, 'memory');
   merged.output.region.close();
-  t.diagnostic(`in order: phases, ms: ${JSON.stringify(merged.phases)}; ${String(merged.workRequests)} reads; loop blocked at most ${merged.eventLoopMaxDelayMs.toFixed(1)} ms`);
+  t.diagnostic(
+    `in order: phases, ms: ${JSON.stringify(merged.phases)}; ${String(merged.workRequests)} reads; loop blocked at most ${merged.eventLoopMaxDelayMs.toFixed(1)} ms`,
+  );
   assert.ok(merged.eventLoopMaxDelayMs < 50, `the event loop was blocked for ${String(merged.eventLoopMaxDelayMs)} ms on the wire`);
 
   const into = await Region.allocate(BigInt(count * size));
@@ -40,11 +42,16 @@ test('100 000 tensors of 4 KiB: publish, discover, pull and verify', async (t) =
     ...shared,
     into: {
       kind: 'tensors',
-      tensors: tensors.map(({ name }, index) => ({ name, data: { region: into, offset: BigInt(shuffled(index) * size), byteLength: BigInt(size) } })),
+      tensors: tensors.map(({ name }, index) => ({
+        name,
+        data: { region: into, offset: BigInt(shuffled(index) * size), byteLength: BigInt(size) },
+      })),
     },
   });
   assert.equal(scattered.verified?.tensors, count);
-  t.diagnostic(`shuffled: phases, ms: ${JSON.stringify(scattered.phases)}; ${String(scattered.workRequests)} reads; loop blocked at most ${scattered.eventLoopMaxDelayMs.toFixed(1)} ms`);
+  t.diagnostic(
+    `shuffled: phases, ms: ${JSON.stringify(scattered.phases)}; ${String(scattered.workRequests)} reads; loop blocked at most ${scattered.eventLoopMaxDelayMs.toFixed(1)} ms`,
+  );
   assert.ok(scattered.eventLoopMaxDelayMs < 50, `the event loop was blocked for ${String(scattered.eventLoopMaxDelayMs)} ms on the wire`);
   for (let index = 0; index < count; index += 997) {
     assert.deepEqual(into.view(BigInt(shuffled(index) * size), size), region.view(BigInt(index * size), size), `tensor ${String(index)}`);

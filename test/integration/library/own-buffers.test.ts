@@ -100,10 +100,22 @@ test('what the target expects is compared before anything is read', async () => 
   const shared = options();
   await using _seed = await seedTensors([{ name: 'w', dtype: 'F32', shape: [4, 4], data: new Float32Array(16) }], shared);
   const into = { kind: 'discard' } as const;
-  await assert.rejects(async () => pull({ ...shared, into, expect: [{ name: 'v' }] }), rejectsWith('ERR_TENSOR_MISSING', /tensor v .*not among the 1/));
-  await assert.rejects(async () => pull({ ...shared, into, expect: [{ name: 'w', bytes: 60n }] }), rejectsWith('ERR_TENSOR_SIZE', /60 bytes but has 64/));
-  await assert.rejects(async () => pull({ ...shared, into, expect: [{ name: 'w', dtype: 'torch.int32' }] }), rejectsWith('ERR_TENSOR_DTYPE', /I32 but is F32/));
-  await assert.rejects(async () => pull({ ...shared, into, expect: [{ name: 'w', shape: [16] }] }), rejectsWith('ERR_TENSOR_SHAPE', /\[16\] but is \[4, 4\]/));
+  await assert.rejects(
+    async () => pull({ ...shared, into, expect: [{ name: 'v' }] }),
+    rejectsWith('ERR_TENSOR_MISSING', /tensor v .*not among the 1/),
+  );
+  await assert.rejects(
+    async () => pull({ ...shared, into, expect: [{ name: 'w', bytes: 60n }] }),
+    rejectsWith('ERR_TENSOR_SIZE', /60 bytes but has 64/),
+  );
+  await assert.rejects(
+    async () => pull({ ...shared, into, expect: [{ name: 'w', dtype: 'torch.int32' }] }),
+    rejectsWith('ERR_TENSOR_DTYPE', /I32 but is F32/),
+  );
+  await assert.rejects(
+    async () => pull({ ...shared, into, expect: [{ name: 'w', shape: [16] }] }),
+    rejectsWith('ERR_TENSOR_SHAPE', /\[16\] but is \[4, 4\]/),
+  );
   const small = new Uint8Array(10);
   await assert.rejects(
     async () => pull({ ...shared, into: { kind: 'tensors', tensors: [{ name: 'w', data: small }] } }),
@@ -111,7 +123,17 @@ test('what the target expects is compared before anything is read', async () => 
   );
   const both = new Uint8Array(100);
   await assert.rejects(
-    async () => pull({ ...shared, into: { kind: 'tensors', tensors: [{ name: 'w', data: both.subarray(0, 64) }, { name: 'w', data: both.subarray(10, 74) }] } }),
+    async () =>
+      pull({
+        ...shared,
+        into: {
+          kind: 'tensors',
+          tensors: [
+            { name: 'w', data: both.subarray(0, 64) },
+            { name: 'w', data: both.subarray(10, 74) },
+          ],
+        },
+      }),
     rejectsWith('ERR_INVALID_ARGUMENT', /overlaps/),
   );
 });
@@ -123,7 +145,10 @@ test('a byte that changed at the seed after it published is found, and nothing i
   const victim = tensors[1]?.data;
   assert.ok(victim);
   victim[123_456] = (victim[123_456] ?? 0) ^ 1;
-  await assert.rejects(async () => pull({ ...shared, into: { kind: 'memory' } }), rejectsWith('ERR_CHECKSUM_MISMATCH', /1 of 3 tensors .* tensor\.1/));
+  await assert.rejects(
+    async () => pull({ ...shared, into: { kind: 'memory' } }),
+    rejectsWith('ERR_CHECKSUM_MISMATCH', /1 of 3 tensors .* tensor\.1/),
+  );
   const unverified = await pull({ ...shared, into: { kind: 'discard' }, verify: false });
   assert.equal(unverified.verified, undefined);
 });
@@ -158,7 +183,12 @@ test('an aborted pull ends with ERR_ABORTED in every phase', async () => {
   const folder = await temporaryFolder();
   for (const phase of ['discover', 'prepare', 'connect', 'wire', 'verify', 'write'] as const) {
     const controller = new AbortController();
-    const running = pull({ ...shared, into: { kind: 'directory', path: join(folder, 'out') }, sliceBytes: 1 << 16, signal: controller.signal });
+    const running = pull({
+      ...shared,
+      into: { kind: 'directory', path: join(folder, 'out') },
+      sliceBytes: 1 << 16,
+      signal: controller.signal,
+    });
     await assert.rejects(
       async () => {
         for await (const progress of running) if (progress.phase === phase) controller.abort(new Error('enough'));
@@ -173,7 +203,10 @@ test('an aborted pull ends with ERR_ABORTED in every phase', async () => {
 test('bad tensors are refused by name', async () => {
   const shared = options();
   const seed = (tensor: object): Promise<unknown> => seedTensors([tensor as never], shared);
-  await assert.rejects(seed({ name: 'w', dtype: 'F32', shape: [5], data: new Uint8Array(16) }), rejectsWith('ERR_INVALID_ARGUMENT', /tensor w has 16 bytes, but F32 \[5\] needs 20/));
+  await assert.rejects(
+    seed({ name: 'w', dtype: 'F32', shape: [5], data: new Uint8Array(16) }),
+    rejectsWith('ERR_INVALID_ARGUMENT', /tensor w has 16 bytes, but F32 \[5\] needs 20/),
+  );
   await assert.rejects(seed({ name: 'w', dtype: 'X9', data: new Uint8Array(16) }), rejectsWith('ERR_INVALID_ARGUMENT', /unknown dtype X9/));
   await assert.rejects(
     seed({ name: 'w', dtype: 'U8', data: new Uint8Array(new SharedArrayBuffer(16)) }),

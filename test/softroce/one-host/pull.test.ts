@@ -28,12 +28,17 @@ test('Qwen2.5-7B BF16 TP=1: published, discovered and read by RDMA over both rai
   assert.equal(summary.verified?.tensors, 339);
   assert.equal(summary.registrations, 1, 'one memory region a device, whatever the number of tensors');
   assert.deepEqual(summary.lanes.map((lane) => lane.name).sort(), ['rxe0>rxe0', 'rxe1>rxe1']);
-  for (const lane of summary.lanes) assert.ok(lane.bytes > summary.bytes * 0.2, `${lane.name} carried ${String(lane.bytes)} of ${String(summary.bytes)} bytes`);
+  for (const lane of summary.lanes)
+    assert.ok(lane.bytes > summary.bytes * 0.2, `${lane.name} carried ${String(lane.bytes)} of ${String(summary.bytes)} bytes`);
   assert.ok(summary.workRequests < summary.bytes / 1e6 + 60, `${String(summary.workRequests)} reads of up to 1 MiB`);
   await assertSameModel(qwen, out);
-  t.diagnostic(`${String(summary.bytes)} bytes in ${String(summary.workRequests)} reads, ${summary.wireGBps.toFixed(3)} GB/s, phases ${JSON.stringify(summary.phases)}`);
+  t.diagnostic(
+    `${String(summary.bytes)} bytes in ${String(summary.workRequests)} reads, ${summary.wireGBps.toFixed(3)} GB/s, phases ${JSON.stringify(summary.phases)}`,
+  );
 
-  const shm = summaryOf(await pull(['--server', address, ...identity, '--transport', 'rdma', '--host', '127.0.0.1', '--shm', 'weightcast-test']));
+  const shm = summaryOf(
+    await pull(['--server', address, ...identity, '--transport', 'rdma', '--host', '127.0.0.1', '--shm', 'weightcast-test']),
+  );
   assert.equal(shm.transport, 'rdma');
   const original = await readHeader(join(qwen, 'model.safetensors'));
   const shared = await readHeader('/dev/shm/weightcast-test');
@@ -55,14 +60,28 @@ test('Qwen2.5-7B BF16 TP=1: published, discovered and read by RDMA over both rai
 
 test('an RDMA seed also serves TCP to a target that asks for it, which says that it was asked for', async () => {
   const { role: server, address } = await serve();
-  const { role } = await seed(qwen, ['--server', address, '--model-name', 'both', '--transport', 'auto', '--host', '127.0.0.1', '--device', 'rxe1']);
+  const { role } = await seed(qwen, [
+    '--server',
+    address,
+    '--model-name',
+    'both',
+    '--transport',
+    'auto',
+    '--host',
+    '127.0.0.1',
+    '--device',
+    'rxe1',
+  ]);
   const base = ['--server', address, '--model-name', 'both', '--host', '127.0.0.1', '--discard'];
   const tcp = summaryOf(await pull([...base, '--transport', 'tcp']));
   assert.equal(tcp.transport, 'tcp');
   assert.match(tcp.transportReason, /asked for/);
   const auto = summaryOf(await pull(base));
   assert.equal(auto.transport, 'rdma');
-  assert.deepEqual(auto.lanes.map((lane) => lane.name.split('>')[1]), ['rxe1']);
+  assert.deepEqual(
+    auto.lanes.map((lane) => lane.name.split('>')[1]),
+    ['rxe1'],
+  );
   await role.stop();
   await server.stop();
 });

@@ -23,14 +23,10 @@ async function packetsSent(): Promise<number> {
 /** Watches the seed until `until` settles; the part of the time in which it was read that it spent in user code. */
 async function watchSeed(pid: number, until: Promise<unknown>): Promise<{ readonly readSeconds: number; readonly userSeconds: number }> {
   const samples: { at: number; cpu: number; packets: number }[] = [];
-  let watching = true;
-  void until.finally(() => {
-    watching = false;
-  });
-  while (watching) {
+  const settled = until.then(() => true);
+  do {
     samples.push({ at: performance.now(), cpu: await userSeconds(pid), packets: await packetsSent() });
-    await sleep(50);
-  }
+  } while (!(await Promise.race([settled, sleep(50, false)])));
   const busy = samples.filter((sample, index) => {
     const next = samples[index + 1];
     return next !== undefined && next.packets - sample.packets > 100;
@@ -42,7 +38,12 @@ async function watchSeed(pid: number, until: Promise<unknown>): Promise<{ readon
 }
 
 /** One model from host 0 to host 1. Both hosts run it; `inspect` sees the result on host 1. */
-async function move(name: string, model: string, inspect: (summary: PullSummary) => void, diagnostic: (text: string) => void): Promise<void> {
+async function move(
+  name: string,
+  model: string,
+  inspect: (summary: PullSummary) => void,
+  diagnostic: (text: string) => void,
+): Promise<void> {
   if (hostIndex === 0) {
     const { role: server, address: listening } = await serve(`${address(0)}:0`);
     const { role } = await seed(model, ['--server', listening, '--model-name', name, '--transport', 'rdma', '--host', address(0)]);
@@ -60,7 +61,9 @@ async function move(name: string, model: string, inspect: (summary: PullSummary)
   }
   const out = join(await mkdtemp('/tmp/weightcast-'), 'copy');
   const listening = await published<string>(`${name}.server`);
-  const summary = summaryOf(await pull(['--server', listening, '--model-name', name, '--transport', 'rdma', '--host', address(1), '--out', out]));
+  const summary = summaryOf(
+    await pull(['--server', listening, '--model-name', name, '--transport', 'rdma', '--host', address(1), '--out', out]),
+  );
   await publish(`${name}.read`);
   const sums = new Map(await published<[string, string][]>(`${name}.sums`));
   for (const [file, sum] of await sha256sums(out)) assert.equal(sum, sums.get(file), `${file} differs`);
