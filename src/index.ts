@@ -12,6 +12,7 @@ export { BackendFramework, MxSourceType, SourceIdentity, SourceStatus } from './
 export { MetadataClient } from './metadata/client.js';
 export { MetadataServer } from './metadata/server.js';
 export { MAX_WINDOW_BYTES, Region } from './region.js';
+export type { TensorMemory } from './region.js';
 export * from './seed/index.js';
 export * from './target/index.js';
 export { createLogger, silentLogger } from './observe/logger.js';

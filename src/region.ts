@@ -124,3 +124,9 @@ export class Region implements Disposable {
     this.close();
   }
 }
+
+/** Memory of a tensor: JavaScript's own, a part of a region, or a raw address of this process. */
+export type TensorMemory =
+  | ArrayBufferView
+  | { readonly region: Region; readonly offset: bigint; readonly byteLength: bigint }
+  | { readonly address: bigint; readonly byteLength: bigint };

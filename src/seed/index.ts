@@ -1,2 +1,2 @@
 export { Seed, seedModel, seedTensors } from './seed.js';
-export type { SeedOptions, SeedPhase, SeedSummary, SeedTensor, TensorMemory, TransportChoice } from './options.js';
+export type { SeedOptions, SeedPhase, SeedSummary, SeedTensor, TransportChoice } from './options.js';

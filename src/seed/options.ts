@@ -1,6 +1,6 @@
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
 import type { Logger } from '../observe/logger.js';
-import type { Region } from '../region.js';
+import type { TensorMemory } from '../region.js';
 
 /** Which wire to offer. `auto`: RDMA where a device is active, and TCP beside it. */
 export type TransportChoice = 'auto' | 'rdma' | 'tcp';
@@ -51,12 +51,6 @@ export interface SeedTensor {
   /** Where the bytes are. They must not change while the seed is up. */
   readonly data: TensorMemory;
 }
-
-/** Memory of a tensor: JavaScript's own, a part of a region, or a raw address of this process. */
-export type TensorMemory =
-  | ArrayBufferView
-  | { readonly region: Region; readonly offset: bigint; readonly byteLength: bigint }
-  | { readonly address: bigint; readonly byteLength: bigint };
 
 /** What a seed that is up offers, and how it came up. */
 export interface SeedSummary {

@@ -1,7 +1,6 @@
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
 import type { Logger } from '../observe/logger.js';
-import type { Region } from '../region.js';
-import type { TensorMemory } from '../seed/options.js';
+import type { Region, TensorMemory } from '../region.js';
 
 /** A tensor that the target must find at the seed. */
 export interface ExpectedTensor {

@@ -7,8 +7,8 @@ import type { Placement } from './destinations/index.js';
 
 /** How often progress is sampled: often enough for a smooth bar, too seldom to cost anything. */
 export const SAMPLE_MS = 100;
-/** Resolution of the event loop's watch, ms: what an idle loop shows as delay. */
-const WATCH_MS = 2;
+/** Resolution of the event loop's watch, ms: what an idle loop shows as delay. Each look wakes the thread, so not finer than needed. */
+const WATCH_MS = 10;
 
 export interface WireOptions {
   readonly sliceBytes: number;
