@@ -46,8 +46,8 @@ OpenPromise<T> open_promise(Napi::Env env, const std::shared_ptr<Runtime>& runti
   runtime->settler().begin(env);
   const auto settle = [runtime, deferred, conclude](Result<T> outcome) {
     // Shared, because std::function copies and results need not be copyable.
-    const auto result = std::make_shared<Result<T>>(std::move(outcome));
-    runtime->settler().settle([deferred, conclude, result](Napi::Env at) mutable {
+    auto result = std::make_shared<Result<T>>(std::move(outcome));
+    runtime->settler().settle([deferred, conclude, result = std::move(result)](Napi::Env at) mutable {
       Napi::Value value;
       try {
         value = conclude(at, *result);

@@ -59,7 +59,7 @@ Status copy(const Region& from, const Region& into, unsigned threads) {
   std::vector<std::jthread> helpers;
   try {
     for (unsigned i = 1; i < useful; ++i) helpers.emplace_back([&copier] { copier.run(); });
-  } catch (const std::system_error&) {
+  } catch (const std::system_error&) {  // NOLINT(bugprone-empty-catch)
     // No more threads to be had: those that run, and this one, do all of it.
   }
   copier.run();

@@ -104,6 +104,16 @@ Status check(std::span<const memory::RegionPtr> regions, std::span<const Checksu
   return Status::success();
 }
 
+/// False when the system gives no more threads; fewer are slower and no less right.
+bool spawn(std::vector<std::thread>& pool, Task& task) {
+  try {
+    pool.emplace_back([&task] { task.work(); });
+    return true;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::uint64_t>> checksum(std::span<const memory::RegionPtr> regions,
@@ -116,10 +126,7 @@ Result<std::vector<std::uint64_t>> checksum(std::span<const memory::RegionPtr> r
   const std::size_t helpers = std::min<std::size_t>(std::max(1U, threads), std::max<std::size_t>(1, ranges.size())) - 1;
   std::vector<std::thread> pool;
   pool.reserve(helpers);
-  try {
-    while (pool.size() < helpers) pool.emplace_back([&task] { task.work(); });
-  } catch (const std::system_error&) {
-    // Fewer threads are slower and no less right.
+  while (pool.size() < helpers && spawn(pool, task)) {
   }
   task.work();
   for (std::thread& thread : pool) thread.join();

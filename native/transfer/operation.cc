@@ -17,6 +17,8 @@ class OperationImpl final : public Operation {
   explicit OperationImpl(std::shared_ptr<RunState> state) : state_(std::move(state)) {}
   OperationImpl(const OperationImpl&) = delete;
   OperationImpl& operator=(const OperationImpl&) = delete;
+  OperationImpl(OperationImpl&&) = delete;
+  OperationImpl& operator=(OperationImpl&&) = delete;
 
   ~OperationImpl() override {
     state_->cancel();

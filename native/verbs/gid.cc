@@ -44,13 +44,13 @@ unsigned rank_of(const GidEntry& entry) {
 }  // namespace
 
 std::string format_gid(const ibv_gid& gid) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   text.reserve(kGidTextLength);
   for (const std::uint8_t byte : gid.raw) {
     if (!text.empty()) text += ':';
-    text += digits[byte >> 4U];
-    text += digits[byte & 15U];
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 15U];
   }
   return text;
 }

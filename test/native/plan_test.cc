@@ -18,7 +18,9 @@ using transport::Slice;
 constexpr std::uint64_t kTop = std::numeric_limits<std::uint64_t>::max();
 
 // Plans never look at memory, so destinations are plain numbers.
-std::byte* at(std::uint64_t address) { return reinterpret_cast<std::byte*>(address); }
+std::byte* at(std::uint64_t address) {
+  return reinterpret_cast<std::byte*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
 
 std::uint64_t number(const std::byte* address) { return reinterpret_cast<std::uint64_t>(address); }
 
@@ -108,6 +110,7 @@ TEST(Plan, ReadsWantByWantWithoutMerging) {
 
 TEST(Plan, GathersAsManyLocalRunsAsAllowed) {
   std::vector<Want> wants;
+  wants.reserve(10);
   for (std::uint64_t i = 0; i < 10; ++i) wants.push_back({1000 + 10 * i, 10, at(9000 - 100 * i), 0});
   const Plan one = planned(wants, {{1000, 100}}, {.max_segments = 1});
   EXPECT_EQ(one.slices.size(), 10U);
@@ -266,7 +269,7 @@ TEST(Plan, Of100000WantsTakesWellUnder100Milliseconds) {
   std::vector<RemoteBuffer> buffers;
   for (std::uint64_t i = 0; i < 100000; ++i) {
     wants.push_back({(1ULL << 40) + i * 65536, 65536, at((1ULL << 45) + (i ^ 1) * 65536), 0});
-    if (i % 100 == 0) buffers.push_back({(1ULL << 40) + i * 65536, 65536 * 100});
+    if (i % 100 == 0) buffers.push_back({(1ULL << 40) + i * 65536, 65536ULL * 100});
   }
   std::shuffle(wants.begin(), wants.end(), random);
   std::shuffle(buffers.begin(), buffers.end(), random);

@@ -35,8 +35,8 @@ std::vector<std::uint32_t> local_keys(const std::vector<std::shared_ptr<Registra
 }
 
 void name_thread(const std::string& lane) {
-  constexpr std::size_t longest = 15;
-  (void)pthread_setname_np(pthread_self(), ("wc " + lane).substr(0, longest).c_str());
+  constexpr std::size_t kLongest = 15;
+  (void)pthread_setname_np(pthread_self(), ("wc " + lane).substr(0, kLongest).c_str());
 }
 
 /// Milliseconds for poll(), rounded up so that it does not return just before the deadline.

@@ -12,14 +12,14 @@ namespace weightcast::transport::rdma {
 namespace {
 
 /// Asks without touching a byte; flushing asynchronously does nothing but look at the mappings.
-bool is_mapped(std::uint64_t address, std::uint64_t length) {
-  const std::uint64_t skip = address % static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return msync(reinterpret_cast<void*>(address - skip), length + skip, MS_ASYNC) == 0 || errno != ENOMEM;
+bool is_mapped(std::byte* first, std::uint64_t length) {
+  const std::uint64_t skip = reinterpret_cast<std::uint64_t>(first) % static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return msync(first - skip, length + skip, MS_ASYNC) == 0 || errno != ENOMEM;
 }
 
 /// What ibv_reg_mr's errno means for this memory. Unmapped memory is EFAULT or ENOMEM, depending on who finds it first.
 Status explain(Status status, const memory::Region& region, std::uint64_t offset, std::uint64_t length) {
-  if (!is_mapped(region.address() + offset, length)) {
+  if (!is_mapped(region.data() + offset, length)) {
     status.message += "; a part of the range is not mapped in this process";
   } else if (status.error_number == ENOMEM) {
     const memory::Limits limits = memory::read_limits();

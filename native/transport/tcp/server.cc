@@ -43,6 +43,10 @@ class ServerImpl final : public Server {
       workers_.push_back(std::make_unique<Worker>(ranges_, counters_, capacity));
     }
   }
+  ServerImpl(const ServerImpl&) = delete;
+  ServerImpl& operator=(const ServerImpl&) = delete;
+  ServerImpl(ServerImpl&&) = delete;
+  ServerImpl& operator=(ServerImpl&&) = delete;
   ~ServerImpl() override { shut_down(); }
 
   Status start() {

@@ -23,6 +23,8 @@ class Worker {
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
+  Worker(Worker&&) = delete;
+  Worker& operator=(Worker&&) = delete;
 
   /// Starts the thread. kIo when descriptors or threads ran out.
   Status start(unsigned number);

@@ -44,6 +44,8 @@ class ScriptedPeer {
   ~ScriptedPeer();
   ScriptedPeer(const ScriptedPeer&) = delete;
   ScriptedPeer& operator=(const ScriptedPeer&) = delete;
+  ScriptedPeer(ScriptedPeer&&) = delete;
+  ScriptedPeer& operator=(ScriptedPeer&&) = delete;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] unsigned connections() const { return connections_.load(); }
