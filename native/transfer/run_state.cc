@@ -89,7 +89,16 @@ void RunState::begin(std::function<void(const Outcome&)> finished) {
   started_ = Clock::now();
 }
 
-void RunState::run_lane(std::uint32_t index) { lane_returned(index, lanes_[index]->run(*this, index)); }
+void RunState::run_lane(std::uint32_t index) {
+  {
+    std::unique_lock lock(mutex_);
+    ++started_lanes_;
+    changed_.notify_all();
+    // Together: a thread that is up first would otherwise have taken a small plan before the others run.
+    changed_.wait(lock, [this] { return started_lanes_ >= active_ || stopping(); });
+  }
+  lane_returned(index, lanes_[index]->run(*this, index));
+}
 
 void RunState::lane_returned(std::uint32_t index, Status status) {
   bool last = false;

@@ -72,10 +72,11 @@ class RunState final : public transport::SliceFeed {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::uint32_t> given_back_;
-  std::uint32_t active_;       // lanes that have not returned
-  std::uint32_t waiting_ = 0;  // of those, in wait_for_work
-  bool exhausted_ = false;     // all of those wait: nobody is left to give anything back
-  Status reason_;              // of the failure, should it come to that
+  std::uint32_t active_;             // lanes that have not returned
+  std::uint32_t started_lanes_ = 0;  // lanes whose thread has begun
+  std::uint32_t waiting_ = 0;        // of those that have not returned, in wait_for_work
+  bool exhausted_ = false;           // all of those wait: nobody is left to give anything back
+  Status reason_;                    // of the failure, should it come to that
   std::vector<LaneOutcome> outcomes_;
   Clock::time_point started_;
   std::function<void(const Outcome&)> finished_;

@@ -5,7 +5,6 @@
 namespace weightcast::verbs {
 namespace {
 
-constexpr std::uint8_t kAckTimeout = 14;    // 4.096 µs · 2^14 = 67 ms a try
 constexpr std::uint8_t kRetryCount = 6;     // a dead peer shows after about 0.5 s; 7 is for ever on Soft-RoCE
 constexpr std::uint8_t kRnrRetryCount = 6;  // reads need no receive request, so this never counts
 constexpr std::uint8_t kMinRnrTimer = 12;   // 0.64 ms
@@ -80,7 +79,7 @@ Status QueuePair::to_ready_to_receive(const PathAttributes& path) {
 Status QueuePair::to_ready_to_send(const PathAttributes& path) {
   ibv_qp_attr attributes{};
   attributes.qp_state = IBV_QPS_RTS;
-  attributes.timeout = kAckTimeout;
+  attributes.timeout = path.ack_timeout;
   attributes.retry_cnt = kRetryCount;
   attributes.rnr_retry = kRnrRetryCount;
   attributes.sq_psn = kFirstPsn;

@@ -21,6 +21,7 @@ struct PathAttributes {
   ibv_mtu mtu = IBV_MTU_1024;
   std::uint8_t max_dest_reads = 1;  ///< reads of the peer that are served at once
   std::uint8_t max_reads = 1;       ///< own reads in flight
+  std::uint8_t ack_timeout = 14;    ///< a lost answer is asked for again after 4.096 µs · 2^this: 14 is 67 ms
 };
 
 /// A reliably connected queue pair that only reads or is only read. Attributes that are not in PathAttributes are those

@@ -1,6 +1,7 @@
 // Weightcast's `pull` over one queue pair beside perftest's `ib_read_bw`, on one Soft-RoCE device in one boot.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import path from 'node:path';
 import { root, run } from '../testing/shell.mjs';
 import { versionOf } from './processes.mjs';
@@ -10,6 +11,9 @@ export const title = 'pull over RDMA beside ib_read_bw: 1 MiB reads, 1 queue pai
 
 /** Below this part of the peer's median the comparison fails. */
 const LEAST_RATIO = 0.9;
+
+/** Above this load average, something else wants the processors that the machine is emulated on. */
+const QUIET_LOAD = 0.7;
 
 /** Qwen2.5-7B with every dimension divided by this: about 310 MB, at least {@link LEAST_BYTES}. */
 const MODEL_SCALE = 7;
@@ -22,12 +26,14 @@ const measured = path.join(folder, 'perftest-guest');
 /** @returns {Promise<boolean>} whether the ratio of the medians is at least {@link LEAST_RATIO} */
 export async function measure() {
   await makeModel();
+  const load = loadavg()[0];
+  if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the ratio will be noisy`);
   rmSync(measured, { recursive: true, force: true });
   const machine = ['--hosts', '1', '--rails', '1', '--memory', '6144', '--timeout', '1500', '--out', measured];
   const inside = ['node', 'scripts/compare/perftest-guest.mjs', model];
   if (!(await run(['scripts/softroce-vm', ...machine, '--', ...inside]))) throw new Error('the measurement inside the machine failed');
   const guest = JSON.parse(readFileSync(path.join(measured, 'runs.json'), 'utf8'));
-  return report(guest);
+  return report({ ...guest, load });
 }
 
 async function makeModel() {
@@ -42,7 +48,7 @@ async function makeModel() {
   writeFileSync(complete, wanted);
 }
 
-function report({ runs, commands, versions }) {
+function report({ runs, commands, versions, load }) {
   const ours = runs.filter((entry) => entry.who === 'weightcast');
   const theirs = runs.filter((entry) => entry.who === 'ib_read_bw');
   for (const { bytes } of runs) if (bytes < LEAST_BYTES) throw new Error(`a run moved ${bytes} bytes, which is too few to count`);
@@ -71,6 +77,7 @@ function report({ runs, commands, versions }) {
         leastRatio: LEAST_RATIO,
         holds,
         ...result,
+        loadAverageBefore: load,
         runs,
         commands,
         versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast: revision() },

@@ -1,6 +1,7 @@
 #include "transport/rdma/attributes.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace weightcast::transport::rdma {
 namespace {
@@ -32,6 +33,16 @@ const char* port_state_name(ibv_port_state state) {
       return "ACTIVE_DEFER";
   }
   return "UNKNOWN";
+}
+
+std::uint8_t ack_timeout() {
+  static const std::uint8_t value = [] {
+    constexpr long standard = 14;
+    const char* text = std::getenv("WEIGHTCAST_IB_TIMEOUT");
+    const long wanted = text == nullptr ? standard : std::strtol(text, nullptr, 10);
+    return static_cast<std::uint8_t>(wanted >= 1 && wanted <= 31 ? wanted : standard);
+  }();
+  return value;
 }
 
 ReadLimits read_limits_of(const ibv_device_attr& device) {

@@ -12,6 +12,11 @@ std::uint32_t mtu_bytes(ibv_mtu mtu);
 /// "ACTIVE", "DOWN", ...
 const char* port_state_name(ibv_port_state state);
 
+/// The local ACK timeout of every queue pair, as verbs count it: 4.096 µs · 2^n. 14 (Mooncake's: 67 ms a try, a dead
+/// peer is known after 0.5 s), or WEIGHTCAST_IB_TIMEOUT, 1 to 31, read once: congested fabrics and emulated machines
+/// need more.
+std::uint8_t ack_timeout();
+
 /// What a device can do about reads.
 struct ReadLimits {
   std::uint32_t max_segments;         ///< scatter elements of one read

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "transport/rdma/attributes.h"
 #include "verbs/completion_queue.h"
 #include "verbs/gid.h"
 #include "verbs/queue_pair.h"
@@ -89,7 +90,8 @@ Status Endpoint::connect(const PeerQueuePairs& peer) {
                              .gid_index = nic_->gid_index(),
                              .peer_gid = gid.value(),
                              .peer_lid = peer.lid,
-                             .mtu = mtu_value(mtu)};
+                             .mtu = mtu_value(mtu),
+                             .ack_timeout = ack_timeout()};
   if (path.mtu == ibv_mtu{}) {
     return Status::error(Code::kInvalidArgument,
                          "path MTU " + std::to_string(mtu) + " is none of 256, 512, 1024, 2048 and 4096 bytes");

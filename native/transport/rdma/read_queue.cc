@@ -1,10 +1,17 @@
 #include "transport/rdma/read_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "verbs/queue_pair.h"
 
 namespace weightcast::transport::rdma {
+namespace {
+
+/// Requests that the first fill posts. Two doublings later the usual 16 are in flight: two round trips.
+constexpr std::uint32_t kFirstWindow = 4;
+
+}  // namespace
 
 ReadQueue::ReadQueue(Endpoint& endpoint, std::span<const std::uint32_t> remote_keys,
                      std::vector<std::uint32_t> local_keys, std::uint32_t depth)
@@ -14,7 +21,8 @@ ReadQueue::ReadQueue(Endpoint& endpoint, std::span<const std::uint32_t> remote_k
       max_segments_(endpoint.nic()->max_sge()),
       requests_(endpoint.queue_pairs().size() * depth),
       segments_(requests_.size() * max_segments_),
-      chains_(endpoint.queue_pairs().size()) {
+      chains_(endpoint.queue_pairs().size()),
+      window_(kFirstWindow) {
   for (std::size_t i = 0; i < requests_.size(); ++i) {
     Request& request = requests_[i];
     request.queue_pair = static_cast<std::uint32_t>(i / depth);
@@ -67,11 +75,12 @@ Status ReadQueue::prepare(std::uint32_t request, std::uint32_t index, const Slic
 
 Status ReadQueue::fill(SliceFeed& feed) {
   Status status;
+  std::uint32_t taken = in_flight_;
   bool more = true;
   while (more) {
     more = false;
     for (Chain& chain : chains_) {  // one slice each in turn, so that few slices spread over all queue pairs
-      if (chain.free.empty()) continue;
+      if (chain.free.empty() || taken >= window_) continue;
       const auto index = feed.take();
       if (!index) {
         more = false;
@@ -89,8 +98,10 @@ Status ReadQueue::fill(SliceFeed& feed) {
       (chain.first == nullptr ? chain.first : chain.last->next) = work;
       chain.last = work;
       more = true;
+      ++taken;
     }
   }
+  window_ = std::min(window_ * 2, static_cast<std::uint32_t>(requests_.size()));
   for (std::uint32_t i = 0; i < chains_.size(); ++i) {
     Status posted = post(i, feed);
     if (status.ok()) status = std::move(posted);

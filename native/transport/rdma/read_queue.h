@@ -20,9 +20,10 @@ class ReadQueue {
   ReadQueue(Endpoint& endpoint, std::span<const std::uint32_t> remote_keys, std::vector<std::uint32_t> local_keys,
             std::uint32_t depth);
 
-  /// Takes slices and posts them, one chain a queue pair, until every queue pair is full or the feed has none. On an
-  /// error the slices that were not posted are given back: kOutOfRange (a key index), kInternal (a plan that does not
-  /// fit the device), kVerbs. Those posted before stay in flight.
+  /// Takes slices and posts them, one chain a queue pair, until every queue pair is full or the feed has none. The
+  /// first call posts a few and each later one up to twice as many, so that lanes that start together share a small
+  /// plan. On an error the slices that were not posted are given back: kOutOfRange (a key index), kInternal (a plan
+  /// that does not fit the device), kVerbs. Those posted before stay in flight.
   Status fill(SliceFeed& feed);
 
   /// Ends a request by the `wr_id` of its completion; returns its slice.
@@ -56,6 +57,7 @@ class ReadQueue {
   std::vector<Request> requests_;
   std::vector<ibv_sge> segments_;  // max_segments_ for each request
   std::vector<Chain> chains_;      // one for each queue pair
+  std::uint32_t window_;           // most requests in flight at the moment
   std::uint32_t in_flight_ = 0;
   std::uint64_t posted_ = 0;
 };

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { openRails } from '#src/rails.js';
 import { Region } from '#src/region.js';
 import { seedTensors } from '#src/seed/index.js';
 import { pull as pullHere } from '#src/target/index.js';
@@ -93,11 +94,10 @@ test('a memory lock limit that is too low is named with its value and its cure; 
 });
 
 test('an RDMA device that is not here is named, with those that are', async () => {
-  const { role: server, address } = await serve();
-  const error = errorOf(await new Role(['seed', qwen, '--server', address, '--model-name', 'm', ...rdma, '--device', 'mlx5_7']).ended, 6);
-  assert.equal(error.code, 'ERR_DEVICE_NOT_FOUND');
-  assert.match(error.message, /mlx5_7.*rxe0, rxe1/);
-  await server.stop();
+  await assert.rejects(
+    openRails({ transport: 'auto', devices: ['rxe0', 'mlx5_7'] }),
+    (error) => error instanceof WeightcastError && error.code === 'ERR_DEVICE_NOT_FOUND' && /mlx5_7.*rxe0, rxe1/.test(error.message),
+  );
 });
 
 test('Ctrl-C in a pull by RDMA leaves nothing, and the seed serves on', async () => {
