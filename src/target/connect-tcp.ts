@@ -37,8 +37,8 @@ export async function connectTcp(descriptor: SegmentDescriptor, options: Connect
     lanes,
     bufferAddress: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.address),
     bufferLength: BigUint64Array.from(descriptor.buffers, (buffer) => buffer.length),
-    // A socket scatters into as many runs as a recvmsg takes (IOV_MAX 1024); more gain nothing.
-    maxSegments: 256,
+    // IOV_MAX of Linux: what one recvmsg scatters into.
+    maxSegments: 1024,
     maxMessage: 0xffff_ffff,
     notes: [],
     close,

@@ -63,7 +63,7 @@ export interface PullOptions {
   readonly readsInFlight?: number;
   /** TCP connections, default 4. */
   readonly connections?: number;
-  /** Largest read. Default 1 MiB over RDMA (saturates 400 Gb/s at 16 in flight), 8 MiB over TCP (one round trip each). */
+  /** Largest read, default 1 MiB: over RDMA it saturates 400 Gb/s at 16 in flight; over TCP larger ones leave the cache. */
   readonly sliceBytes?: number;
   /** Read tensor by tensor instead of merging neighbours; for measuring what merging brings. Default false. */
   readonly perTensor?: boolean;

@@ -18,7 +18,7 @@ import { verify } from './verify.js';
 import { transfer, type WireResult } from './wire.js';
 
 /** Defaults of {@link PullOptions}, with their reasons there. */
-const DEFAULTS = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, rdmaSliceBytes: 1 << 20, tcpSliceBytes: 8 << 20 };
+const DEFAULTS = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, rdmaSliceBytes: 1 << 20, tcpSliceBytes: 1 << 20 };
 
 export async function runPull(options: PullOptions, report: (progress: PullProgress) => void): Promise<PullResult> {
   const writer = destinationWriter(options.into);

@@ -6,10 +6,11 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-/** SHA-256 of every file of a directory, by name. */
+/** SHA-256 of every file of a directory, by name; folders inside of it are not part of a model. */
 export async function sha256sums(directory: string): Promise<Map<string, string>> {
   const sums = new Map<string, string>();
-  for (const name of (await readdir(directory)).sort()) {
+  const files = (await readdir(directory, { withFileTypes: true })).filter((entry) => !entry.isDirectory());
+  for (const name of files.map((entry) => entry.name).sort()) {
     const hash = createHash('sha256');
     await pipeline(createReadStream(join(directory, name)), hash);
     sums.set(name, hash.digest('hex'));

@@ -17,6 +17,7 @@ struct ServedRange {
   std::uint64_t length = 0;
 };
 
+/// `requests` were answered with bytes, `rejected` were refused; `bytes` grows as they are handed to the kernel.
 struct ServerCounters {
   std::uint64_t connections = 0, requests = 0, rejected = 0, bytes = 0;
 };
@@ -30,10 +31,10 @@ class Server {
   /// `host` "" listens dual stack on all addresses; `port` 0 picks one. kIo when it cannot bind.
   static Result<std::shared_ptr<Server>> listen(const std::string& host, std::uint16_t port, unsigned threads);
   [[nodiscard]] virtual std::uint16_t port() const = 0;
-  /// Replaces the ranges; requests that run finish on the old ones.
+  /// Replaces the ranges; requests that run finish on the old ones. A range that leaves its region is not served.
   virtual void serve(std::vector<ServedRange> ranges) = 0;
   [[nodiscard]] virtual ServerCounters counters() const = 0;
-  /// Stops accepting, ends all connections, joins the threads. Idempotent, blocking.
+  /// Stops accepting, ends all connections, joins the threads and drops the ranges. Idempotent, blocking.
   virtual void close() = 0;
 };
 

@@ -53,7 +53,7 @@ export function addPull(program: Command, run: RunCommand): void {
     .option('--no-verify', 'do not compare with the checksums of the seed')
     .option('--queue-pairs <n>', 'queue pairs on each rail (default: 2)', integer('a number of queue pairs', 1, 256))
     .option('--connections <n>', 'TCP connections (default: 4)', integer('a number of connections', 1, 256))
-    .option('--slice-bytes <n>', 'largest read (default: 1MiB over RDMA, 8MiB over TCP)', byteSize('a slice', 4096, 2 ** 30))
+    .option('--slice-bytes <n>', 'largest read (default: 1MiB)', byteSize('a slice', 4096, 2 ** 30))
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));
 }
 
