@@ -59,7 +59,7 @@ struct LaneReport {
 class Lane {
  public:
   virtual ~Lane() = default;
-  [[nodiscard]] virtual std::string name() const = 0;       ///< "rxe0>rxe1" or "tcp 10.0.0.5:15012 #2"
+  [[nodiscard]] virtual std::string name() const = 0;  ///< "rxe0>rxe1" or "tcp 10.0.0.5:15012 #2"
   /// Takes slices until the feed has no more, is stopping, or the path breaks. Returns only when no further byte can
   /// land in local memory (queue pairs drained, socket shut). On an error all slices not landed were given back.
   virtual Status run(SliceFeed& feed, std::uint32_t lane_index) = 0;

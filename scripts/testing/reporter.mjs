@@ -5,6 +5,8 @@ import path from 'node:path';
 import { inspect } from 'node:util';
 
 const FILE_LEVEL = 0;
+/** The runner's own totals, which come as diagnostics too. */
+const SUMMARY = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 /** @param {AsyncIterable<{ type: string, data: any }>} events */
 export default async function* report(events) {
@@ -17,6 +19,8 @@ export default async function* report(events) {
     } else if (type === 'test:pass' || type === 'test:fail') {
       names.length = data.nesting;
       yield* ended(type === 'test:pass', data, names, counts);
+    } else if (type === 'test:diagnostic' && !SUMMARY.test(data.message)) {
+      yield `  ${data.message}\n`;
     } else if (type === 'test:stdout' || type === 'test:stderr') {
       yield data.message;
     }

@@ -21,7 +21,8 @@ describe('adopted buffers', () => {
   });
 
   it('are refused when resizable, shared, detached or too short', () => {
-    const resizable = Reflect.construct(ArrayBuffer, [10, { maxByteLength: 20 }]); // ES2024, which the types do not know
+    // ES2024, which the types do not know.
+    const resizable = Reflect.construct(ArrayBuffer, [10, { maxByteLength: 20 }]) as ArrayBuffer;
     assert.throws(() => native().adoptBuffer(resizable, 0, 10), faultOf('INVALID_ARGUMENT', /resizable/));
     assert.throws(() => native().adoptBuffer(new SharedArrayBuffer(10) as never, 0, 10), faultOf('INVALID_ARGUMENT', /SharedArrayBuffer/));
     const detached = new ArrayBuffer(10);

@@ -11,12 +11,12 @@ describe('loading the addon', () => {
   let root: string;
   beforeEach(() => {
     root = mkdtempSync(join(tmpdir(), 'weightcast-load-'));
-    delete process.env[NATIVE_PATH_VARIABLE];
+    Reflect.deleteProperty(process.env, NATIVE_PATH_VARIABLE);
   });
   afterEach(() => {
     rmSync(root, { recursive: true });
     if (named !== undefined) process.env[NATIVE_PATH_VARIABLE] = named;
-    else delete process.env[NATIVE_PATH_VARIABLE];
+    else Reflect.deleteProperty(process.env, NATIVE_PATH_VARIABLE);
   });
 
   function failure(): WeightcastError {
