@@ -25,7 +25,8 @@ const BATCH = 64;
 
 /**
  * Registers `ranges` of `content` on every NIC. A file mapping that the kernel cannot pin (Linux 6.1 refuses read-only
- * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy.
+ * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy: a weight file is one
+ * range, since its tensors cover it, so no other range lies in the region that is replaced.
  * @throws ERR_MEMLOCK_LIMIT, ERR_OUT_OF_MEMORY, ERR_REGISTRATION; nothing stays registered then.
  */
 export async function register(

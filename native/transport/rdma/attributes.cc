@@ -37,10 +37,10 @@ const char* port_state_name(ibv_port_state state) {
 
 std::uint8_t ack_timeout() {
   static const std::uint8_t value = [] {
-    constexpr long standard = 14;
+    constexpr long kStandard = 14;
     const char* text = std::getenv("WEIGHTCAST_IB_TIMEOUT");
-    const long wanted = text == nullptr ? standard : std::strtol(text, nullptr, 10);
-    return static_cast<std::uint8_t>(wanted >= 1 && wanted <= 31 ? wanted : standard);
+    const long wanted = text == nullptr ? kStandard : std::strtol(text, nullptr, 10);
+    return static_cast<std::uint8_t>(wanted >= 1 && wanted <= 31 ? wanted : kStandard);
   }();
   return value;
 }
