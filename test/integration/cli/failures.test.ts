@@ -171,7 +171,7 @@ test('a full disk is found before the wire is used, and nothing is left', async 
   await server.stop();
 });
 
-test('memory that the host does not have is refused before the wire is used', async () => {
+test('memory that the host does not have is refused before the wire is used', async (t) => {
   const { role: server, address } = await serve();
   const { role } = await seed(model, ['--server', address, '--model-name', 'm', ...tcp]);
   const ended = await pull(['--server', address, '--model-name', 'm', ...tcp, '--shm', `weightcast-oom-${String(process.pid)}`], {
@@ -183,7 +183,9 @@ test('memory that the host does not have is refused before the wire is used', as
       'mount -t tmpfs -o size=1m none /dev/shm && "$0" "$@"; code=$?; ls -A /dev/shm | sed "s/^/left: /" >&2; exit $code',
     ],
   });
-  if (!/unshare|mount:/.test(ended.stderr)) {
+  if (/unshare|mount:/.test(ended.stderr)) {
+    t.skip(`no right to mount here: ${ended.stderr}`);
+  } else {
     const error = errorOf(ended, 7);
     assert.equal(error.code, 'ERR_OUT_OF_MEMORY');
     assert.doesNotMatch(ended.stderr, /^left: /m);
