@@ -7,6 +7,7 @@ import { throwIfAborted, toWeightcastError } from '../errors.js';
 import type { TensorDescriptor } from '../gen/model_express/p2p.js';
 import type { ModelManifest } from '../metadata/model-manifest.js';
 import { native } from '../native.js';
+import { settled } from '../native-task.js';
 import type { SeedContent } from './content.js';
 
 /** XXH3-64 (seed 0) of no bytes; the test vector of the reference implementation. */
@@ -23,18 +24,12 @@ export async function checksumTensors(content: SeedContent, signal: AbortSignal 
     BigUint64Array.from(filled, (tensor) => tensor.bytes),
     availableParallelism(),
   );
-  const cancel = (): void => {
-    task.cancel();
-  };
-  signal?.addEventListener('abort', cancel, { once: true });
   try {
-    const sums = await task.done;
+    const sums = await settled(task, signal);
     let next = 0;
     return BigUint64Array.from(content.tensors, (tensor) => (tensor.bytes > 0n ? (sums[next++] ?? 0n) : EMPTY_CHECKSUM));
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot checksum the weights' });
-  } finally {
-    signal?.removeEventListener('abort', cancel);
   }
 }
 

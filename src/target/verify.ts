@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
 import { native } from '../native.js';
+import { settled } from '../native-task.js';
 import type { Placement } from './destinations/index.js';
-import { SAMPLE_MS } from './wire.js';
 
 export interface Verified {
   readonly algorithm: 'xxh3-64';
@@ -35,16 +35,8 @@ export async function verify(
     BigUint64Array.from(rows, (row) => row.tensor.bytes),
     availableParallelism(),
   );
-  const cancel = (): void => {
-    task.cancel();
-  };
-  signal?.addEventListener('abort', cancel, { once: true });
-  const timer = setInterval(() => {
-    const { bytes, totalBytes } = task.progress();
-    onProgress(bytes, totalBytes);
-  }, SAMPLE_MS);
   try {
-    const sums = await task.done;
+    const sums = await settled(task, signal, onProgress);
     const wrong = rows.filter((row, index) => sums[index] !== row.checksum);
     const [first] = wrong;
     if (first !== undefined) {
@@ -58,8 +50,5 @@ export async function verify(
     return { algorithm: 'xxh3-64', tensors: rows.length + empty, bytes: rows.reduce((sum, row) => sum + row.tensor.bytes, 0n) };
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot verify what was read', peer });
-  } finally {
-    clearInterval(timer);
-    signal?.removeEventListener('abort', cancel);
   }
 }

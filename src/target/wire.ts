@@ -2,11 +2,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { WeightcastError, toWeightcastError } from '../errors.js';
 import { native, type NativeOutcome } from '../native.js';
+import { settled } from '../native-task.js';
 import type { Connection } from './connection.js';
 import type { Placement } from './destinations/index.js';
 
-/** How often progress is sampled: often enough for a smooth bar, too seldom to cost anything. */
-export const SAMPLE_MS = 100;
 /** Resolution of the event loop's watch, ms: what an idle loop shows as delay. Each look wakes the thread, so not finer than needed. */
 const WATCH_MS = 10;
 
@@ -48,28 +47,14 @@ export async function transfer(connection: Connection, placement: Placement, opt
     maxSegments: connection.maxSegments,
     merge: options.merge,
   });
-  const cancel = (): void => {
-    running.cancel();
-  };
-  const sample = (): void => {
-    const { bytes, totalBytes } = running.progress();
-    options.onProgress(bytes, totalBytes);
-  };
-  if (options.signal?.aborted === true) cancel();
-  options.signal?.addEventListener('abort', cancel, { once: true });
-  const timer = setInterval(sample, SAMPLE_MS);
   try {
-    const outcome = await running.done.catch((error: unknown) => {
+    const outcome = await settled(running, options.signal, options.onProgress).catch((error: unknown) => {
       throw toWeightcastError(error, { doing: 'cannot plan the reads', peer: options.peer });
     });
-    watch.disable();
     if (outcome.fault !== undefined) throw failed(outcome, options);
-    sample();
     return { outcome, eventLoopMaxDelayMs: Math.max(0, watch.max / 1e6 - WATCH_MS) };
   } finally {
-    clearInterval(timer);
     watch.disable();
-    options.signal?.removeEventListener('abort', cancel);
   }
 }
 

@@ -1,8 +1,8 @@
 /** Models that tests move, and how two directories are compared. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
@@ -25,14 +25,4 @@ export async function assertSameModel(original: string, copy: string): Promise<v
   assert.ok(ours.size > 0);
   for (const [name, sum] of ours) assert.equal(sum, theirs.get(name), `${name} differs`);
   for (const name of theirs.keys()) if (/\.(safetensors|json)$/.test(name)) assert.ok(ours.has(name), `${name} is missing`);
-}
-
-/** Names in a folder that begin like an unfinished pull's. */
-export async function leftovers(folder: string): Promise<string[]> {
-  return existsSync(folder) ? (await readdir(folder)).filter((name) => name.includes('.partial')) : [];
-}
-
-/** Removes a folder and waits until it is gone. */
-export async function remove(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
 }
