@@ -19,6 +19,12 @@ export type ErrorCode =
   | 'ERR_SERVER_UNREACHABLE'
   | 'ERR_SERVER'
   | 'ERR_PUBLISH_REFUSED'
+  | 'ERR_UNAUTHENTICATED'
+  | 'ERR_PERMISSION_DENIED'
+  | 'ERR_OVERLOADED'
+  | 'ERR_TLS'
+  | 'ERR_CONFIG'
+  | 'ERR_STORE'
   | 'ERR_NO_SOURCE'
   | 'ERR_RANK_NOT_FOUND'
   | 'ERR_SOURCE_GONE'
@@ -126,6 +132,15 @@ const systemCodes: Record<string, ErrorCode> = {
   EHOSTUNREACH: 'ERR_PEER_LOST',
 };
 
+/** Any other status is ERR_SERVER. */
+const grpcCodes: Record<string, ErrorCode> = {
+  UNAVAILABLE: 'ERR_SERVER_UNREACHABLE',
+  DEADLINE_EXCEEDED: 'ERR_SERVER_UNREACHABLE',
+  CANCELLED: 'ERR_ABORTED',
+  UNAUTHENTICATED: 'ERR_UNAUTHENTICATED',
+  PERMISSION_DENIED: 'ERR_PERMISSION_DENIED',
+};
+
 function isNativeFault(value: unknown): value is NativeFault {
   return value instanceof Error && 'nativeCode' in value;
 }
@@ -162,11 +177,9 @@ export function toWeightcastError(error: unknown, context: ErrorContext = {}): W
   }
   if (isGrpcError(error)) {
     const name = GrpcStatus[error.code] ?? String(error.code);
-    const unreachable = name === 'UNAVAILABLE' || name === 'DEADLINE_EXCEEDED';
-    const aborted = name === 'CANCELLED';
     const at = context.peer === undefined ? '' : ` at ${context.peer}`;
     return new WeightcastError(
-      aborted ? 'ERR_ABORTED' : unreachable ? 'ERR_SERVER_UNREACHABLE' : 'ERR_SERVER',
+      grpcCodes[name] ?? 'ERR_SERVER',
       `${prefix}gRPC ${name}${at}: ${error.details}`,
       { cause: error, ...where, grpcStatus: error.code, grpcMessage: error.details },
     );

@@ -10,7 +10,7 @@ export type { ErrorCode, ErrorDetails } from './errors.js';
 export { canonicalJson, mxSourceId, pythonMxSourceId } from './identity/index.js';
 export { BackendFramework, MxSourceType, SourceIdentity, SourceStatus } from './gen/model_express/p2p.js';
 export { MetadataClient } from './metadata/client.js';
-export { MetadataServer } from './metadata/server.js';
+export { MetadataServer } from './metadata/server/server.js';
 export { MAX_WINDOW_BYTES, Region } from './region.js';
 export type { TensorMemory } from './region.js';
 export * from './seed/index.js';

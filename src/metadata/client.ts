@@ -12,8 +12,8 @@ import {
   type WorkerMetadata,
 } from '../gen/model_express/p2p.js';
 import { completeIdentity, decodeIdentity } from '../identity/index.js';
-import { formatAddress, parseAddress } from './rpc/address.js';
-import { type Method, RpcClient } from './rpc/rpc-client.js';
+import { formatAddress, parseAddress } from '../rpc/address.js';
+import { type Method, RpcClient } from '../rpc/rpc-client.js';
 import { field, FieldReader, subMessage } from './wire/fields.js';
 import { decodeWorker, encodeWorker } from './wire/worker-codec.js';
 

@@ -5,7 +5,7 @@ import { SourceIdentity, WorkerMetadata } from '../gen/model_express/p2p.js';
 import { defaultHost } from '../handshake/index.js';
 import { MetadataClient } from '../metadata/client.js';
 import { Publisher } from '../metadata/publisher.js';
-import { WorkerServer } from '../metadata/worker-server.js';
+import { WorkerServer } from '../metadata/worker/server.js';
 import { silentLogger } from '../observe/logger.js';
 import { closeRails, openRails, type Rails } from '../rails.js';
 import { rangesOf, openModelFile, type ContentRange, type SeedContent } from './content.js';

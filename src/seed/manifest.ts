@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { pipeline } from 'node:stream/promises';
 import { throwIfAborted, toWeightcastError } from '../errors.js';
 import type { TensorDescriptor } from '../gen/model_express/p2p.js';
-import type { ModelManifest } from '../metadata/model-manifest.js';
+import type { ModelManifest } from '../metadata/worker/model-manifest.js';
 import { native } from '../native.js';
 import { settled } from '../native-task.js';
 import type { SeedContent } from './content.js';

@@ -1,7 +1,7 @@
 /** What the seed has: the registry's addresses joined with the seed's own extras, checked against what is expected. */
 import { WeightcastError } from '../errors.js';
 import type { TensorDescriptor } from '../gen/model_express/p2p.js';
-import type { ModelManifest } from '../metadata/model-manifest.js';
+import type { ModelManifest } from '../metadata/worker/model-manifest.js';
 import { parseDtype, tensorBytes, type Dtype } from '../model/dtypes.js';
 import { parseHeader } from '../model/safetensors.js';
 import type { ExpectedTensor } from './options.js';

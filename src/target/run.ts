@@ -3,7 +3,7 @@ import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js
 import { SourceIdentity, type WorkerMetadata } from '../gen/model_express/p2p.js';
 import { defaultHost } from '../handshake/index.js';
 import { MetadataClient } from '../metadata/client.js';
-import { WorkerClient } from '../metadata/worker-client.js';
+import { WorkerClient } from '../metadata/worker/client.js';
 import { closeRails, openRails, type Rails } from '../rails.js';
 import { makeCatalog, matchExpected, type Catalog } from './catalog.js';
 import { connectRdma, registerLocal } from './connect-rdma.js';

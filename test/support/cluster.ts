@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { MetadataServer } from '#src/metadata/server.js';
+import { MetadataServer } from '#src/metadata/server/server.js';
 import type { SeedTensor } from '#src/seed/index.js';
 
 /** A server on a free port, closed after the tests of the file. */

@@ -26,7 +26,7 @@ export function addServe(program: Command, run: RunCommand): void {
 }
 
 async function serve(flags: ServeFlags, { output, untilSignal, logger }: CommandContext): Promise<ExitCode> {
-  const { MetadataServer } = await import('../../metadata/server.js');
+  const { MetadataServer } = await import('../../metadata/server/server.js');
   const server = await MetadataServer.listen({
     listen: flags.listen,
     logger: await logger('info'),

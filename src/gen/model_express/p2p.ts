@@ -267,6 +267,25 @@ export interface GetTensorManifestResponse {
   workerId?: string | undefined;
 }
 
+export interface PrepareTensorReadRequest {
+  mxSourceId: string;
+  workerId?: string | undefined;
+}
+
+export interface PrepareTensorReadResponse {
+  leaseId: string;
+  manifest?: GetTensorManifestResponse | undefined;
+}
+
+export interface ReleaseTensorReadRequest {
+  mxSourceId: string;
+  workerId?: string | undefined;
+  leaseId: string;
+}
+
+export interface ReleaseTensorReadResponse {
+}
+
 export interface GetArtifactManifestHeaderRequest {
   mxSourceId: string;
   artifactId: string;
@@ -2812,6 +2831,264 @@ export const GetTensorManifestResponse: MessageFns<GetTensorManifestResponse> = 
   },
 };
 
+function createBasePrepareTensorReadRequest(): PrepareTensorReadRequest {
+  return { mxSourceId: "", workerId: undefined };
+}
+
+export const PrepareTensorReadRequest: MessageFns<PrepareTensorReadRequest> = {
+  encode(message: PrepareTensorReadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mxSourceId !== "") {
+      writer.uint32(10).string(message.mxSourceId);
+    }
+    if (message.workerId !== undefined) {
+      writer.uint32(18).string(message.workerId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PrepareTensorReadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePrepareTensorReadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mxSourceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PrepareTensorReadRequest>): PrepareTensorReadRequest {
+    return PrepareTensorReadRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PrepareTensorReadRequest>): PrepareTensorReadRequest {
+    const message = createBasePrepareTensorReadRequest();
+    message.mxSourceId = object.mxSourceId ?? "";
+    message.workerId = object.workerId ?? undefined;
+    return message;
+  },
+};
+
+function createBasePrepareTensorReadResponse(): PrepareTensorReadResponse {
+  return { leaseId: "", manifest: undefined };
+}
+
+export const PrepareTensorReadResponse: MessageFns<PrepareTensorReadResponse> = {
+  encode(message: PrepareTensorReadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leaseId !== "") {
+      writer.uint32(10).string(message.leaseId);
+    }
+    if (message.manifest !== undefined) {
+      GetTensorManifestResponse.encode(message.manifest, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PrepareTensorReadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePrepareTensorReadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leaseId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.manifest = GetTensorManifestResponse.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PrepareTensorReadResponse>): PrepareTensorReadResponse {
+    return PrepareTensorReadResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PrepareTensorReadResponse>): PrepareTensorReadResponse {
+    const message = createBasePrepareTensorReadResponse();
+    message.leaseId = object.leaseId ?? "";
+    message.manifest = (object.manifest !== undefined && object.manifest !== null)
+      ? GetTensorManifestResponse.fromPartial(object.manifest)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseReleaseTensorReadRequest(): ReleaseTensorReadRequest {
+  return { mxSourceId: "", workerId: undefined, leaseId: "" };
+}
+
+export const ReleaseTensorReadRequest: MessageFns<ReleaseTensorReadRequest> = {
+  encode(message: ReleaseTensorReadRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mxSourceId !== "") {
+      writer.uint32(10).string(message.mxSourceId);
+    }
+    if (message.workerId !== undefined) {
+      writer.uint32(18).string(message.workerId);
+    }
+    if (message.leaseId !== "") {
+      writer.uint32(26).string(message.leaseId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseTensorReadRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseTensorReadRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mxSourceId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.workerId = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.leaseId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseTensorReadRequest>): ReleaseTensorReadRequest {
+    return ReleaseTensorReadRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseTensorReadRequest>): ReleaseTensorReadRequest {
+    const message = createBaseReleaseTensorReadRequest();
+    message.mxSourceId = object.mxSourceId ?? "";
+    message.workerId = object.workerId ?? undefined;
+    message.leaseId = object.leaseId ?? "";
+    return message;
+  },
+};
+
+function createBaseReleaseTensorReadResponse(): ReleaseTensorReadResponse {
+  return {};
+}
+
+export const ReleaseTensorReadResponse: MessageFns<ReleaseTensorReadResponse> = {
+  encode(_: ReleaseTensorReadResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseTensorReadResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseTensorReadResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ReleaseTensorReadResponse>): ReleaseTensorReadResponse {
+    return ReleaseTensorReadResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ReleaseTensorReadResponse>): ReleaseTensorReadResponse {
+    const message = createBaseReleaseTensorReadResponse();
+    return message;
+  },
+};
+
 function createBaseGetArtifactManifestHeaderRequest(): GetArtifactManifestHeaderRequest {
   return { mxSourceId: "", artifactId: "" };
 }
@@ -3881,6 +4158,29 @@ export const WorkerServiceService = {
       Buffer.from(GetTensorManifestResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetTensorManifestResponse => GetTensorManifestResponse.decode(value),
   },
+  /** Hold the tensors while a peer reads them. Later than 0.5. */
+  prepareTensorRead: {
+    path: "/model_express.p2p.WorkerService/PrepareTensorRead" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PrepareTensorReadRequest): Buffer =>
+      Buffer.from(PrepareTensorReadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PrepareTensorReadRequest => PrepareTensorReadRequest.decode(value),
+    responseSerialize: (value: PrepareTensorReadResponse): Buffer =>
+      Buffer.from(PrepareTensorReadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PrepareTensorReadResponse => PrepareTensorReadResponse.decode(value),
+  },
+  releaseTensorRead: {
+    path: "/model_express.p2p.WorkerService/ReleaseTensorRead" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReleaseTensorReadRequest): Buffer =>
+      Buffer.from(ReleaseTensorReadRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReleaseTensorReadRequest => ReleaseTensorReadRequest.decode(value),
+    responseSerialize: (value: ReleaseTensorReadResponse): Buffer =>
+      Buffer.from(ReleaseTensorReadResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReleaseTensorReadResponse => ReleaseTensorReadResponse.decode(value),
+  },
   getArtifactManifestHeader: {
     path: "/model_express.p2p.WorkerService/GetArtifactManifestHeader" as const,
     requestStream: false as const,
@@ -3933,6 +4233,9 @@ export const WorkerServiceService = {
 
 export interface WorkerServiceServer extends UntypedServiceImplementation {
   getTensorManifest: handleUnaryCall<GetTensorManifestRequest, GetTensorManifestResponse>;
+  /** Hold the tensors while a peer reads them. Later than 0.5. */
+  prepareTensorRead: handleUnaryCall<PrepareTensorReadRequest, PrepareTensorReadResponse>;
+  releaseTensorRead: handleUnaryCall<ReleaseTensorReadRequest, ReleaseTensorReadResponse>;
   getArtifactManifestHeader: handleUnaryCall<GetArtifactManifestHeaderRequest, GetArtifactManifestHeaderResponse>;
   getArtifactManifestChunks: handleUnaryCall<GetArtifactManifestChunksRequest, GetArtifactManifestChunksResponse>;
   prepareArtifactChunk: handleUnaryCall<PrepareArtifactChunkRequest, PrepareArtifactChunkResponse>;
@@ -3954,6 +4257,37 @@ export interface WorkerServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetTensorManifestResponse) => void,
+  ): ClientUnaryCall;
+  /** Hold the tensors while a peer reads them. Later than 0.5. */
+  prepareTensorRead(
+    request: PrepareTensorReadRequest,
+    callback: (error: ServiceError | null, response: PrepareTensorReadResponse) => void,
+  ): ClientUnaryCall;
+  prepareTensorRead(
+    request: PrepareTensorReadRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PrepareTensorReadResponse) => void,
+  ): ClientUnaryCall;
+  prepareTensorRead(
+    request: PrepareTensorReadRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PrepareTensorReadResponse) => void,
+  ): ClientUnaryCall;
+  releaseTensorRead(
+    request: ReleaseTensorReadRequest,
+    callback: (error: ServiceError | null, response: ReleaseTensorReadResponse) => void,
+  ): ClientUnaryCall;
+  releaseTensorRead(
+    request: ReleaseTensorReadRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReleaseTensorReadResponse) => void,
+  ): ClientUnaryCall;
+  releaseTensorRead(
+    request: ReleaseTensorReadRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReleaseTensorReadResponse) => void,
   ): ClientUnaryCall;
   getArtifactManifestHeader(
     request: GetArtifactManifestHeaderRequest,

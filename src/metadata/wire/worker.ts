@@ -4,7 +4,7 @@
  */
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { SourceStatus, WorkerMetadata } from '../../gen/model_express/p2p.js';
-import type { WorkerPayload, WorkerRecord } from '../store.js';
+import type { WorkerPayload, WorkerRecord } from '../stores/store.js';
 import { field, FieldReader, merge } from './fields.js';
 import { collectEntries, legacyTag, retag } from './tensor-entries.js';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import { MetadataServer } from '#src/metadata/server.js';
-import { WorkerClient } from '#src/metadata/worker-client.js';
+import { MetadataServer } from '#src/metadata/server/server.js';
+import { WorkerClient } from '#src/metadata/worker/client.js';
 import { connect, measured, silentListener, startServer, unusedPort } from './support.js';
 
 describe('a metadata client', () => {

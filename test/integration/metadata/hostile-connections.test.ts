@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { WorkerClient } from '#src/metadata/worker-client.js';
-import { WorkerServer } from '#src/metadata/worker-server.js';
+import { WorkerClient } from '#src/metadata/worker/client.js';
+import { WorkerServer } from '#src/metadata/worker/server.js';
 import { connect, identity, startServer, worker } from './support.js';
 
 const http2Preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';

@@ -9,8 +9,8 @@ import {
   UpdateStatusRequest,
 } from '#src/gen/model_express/p2p.js';
 import { completeIdentity, mxSourceId } from '#src/identity/index.js';
-import { MemoryStore } from '#src/metadata/memory-store.js';
-import type { WorkerListing } from '#src/metadata/store.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
+import type { WorkerListing } from '#src/metadata/stores/store.js';
 import { call, connect, connectRaw, identity, memoryLogger, startServer, tensors, worker } from './support.js';
 
 const READY = SourceStatus.SOURCE_STATUS_READY;

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { SourceStatus } from '#src/gen/model_express/p2p.js';
 import { mxSourceId } from '#src/identity/index.js';
-import { MemoryStore } from '#src/metadata/memory-store.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
 import { Publisher, type PublisherOptions } from '#src/metadata/publisher.js';
-import type { MetadataServer } from '#src/metadata/server.js';
+import type { MetadataServer } from '#src/metadata/server/server.js';
 import { connect, identity, measured, memoryLogger, startServer, unusedPort, until, worker } from './support.js';
 
 const { SOURCE_STATUS_READY: READY, SOURCE_STATUS_STALE: STALE } = SourceStatus;

@@ -7,8 +7,8 @@ import { Client, credentials } from '@grpc/grpc-js';
 import { type TensorDescriptor, WorkerMetadata } from '#src/gen/model_express/p2p.js';
 import { completeIdentity } from '#src/identity/index.js';
 import { MetadataClient } from '#src/metadata/client.js';
-import type { Method } from '#src/metadata/rpc/rpc-client.js';
-import { MetadataServer, type MetadataServerOptions } from '#src/metadata/server.js';
+import type { Method } from '#src/rpc/rpc-client.js';
+import { MetadataServer, type MetadataServerOptions } from '#src/metadata/server/server.js';
 import type { Logger } from '#src/observe/logger.js';
 
 export const identity = completeIdentity({ modelName: 'Test/Model', tensorParallelSize: 2 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { Server, ServerCredentials, status } from '@grpc/grpc-js';
 import { GetTensorManifestResponse, WorkerServiceService } from '#src/gen/model_express/p2p.js';
-import type { ManifestTensor, ModelManifest } from '#src/metadata/model-manifest.js';
-import { WorkerClient } from '#src/metadata/worker-client.js';
-import { WorkerServer, type WorkerSource } from '#src/metadata/worker-server.js';
+import type { ManifestTensor, ModelManifest } from '#src/metadata/worker/model-manifest.js';
+import { WorkerClient } from '#src/metadata/worker/client.js';
+import { WorkerServer, type WorkerSource } from '#src/metadata/worker/server.js';
 import { call, connectRaw, measured, memoryLogger, tensors, until } from './support.js';
 
 const manifest: ModelManifest = {

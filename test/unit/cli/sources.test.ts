@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test';
 import { changesBetween, fetchSources, type Source } from '#src/cli/source-list.js';
 import { SourceIdentity, SourceStatus, WorkerMetadata } from '#src/gen/model_express/p2p.js';
 import { MetadataClient } from '#src/metadata/client.js';
-import { MetadataServer } from '#src/metadata/server.js';
+import { MetadataServer } from '#src/metadata/server/server.js';
 import { runHere } from './memory-io.js';
 
 describe('the list of sources', () => {

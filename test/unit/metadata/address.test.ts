@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MetadataClient } from '#src/metadata/client.js';
-import { formatAddress, parseAddress } from '#src/metadata/rpc/address.js';
+import { formatAddress, parseAddress } from '#src/rpc/address.js';
 
 describe('addresses', () => {
   const good: [string, string][] = [

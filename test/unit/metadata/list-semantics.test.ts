@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { ListSourcesRequest } from '#src/gen/model_express/p2p.js';
-import { MemoryStore } from '#src/metadata/memory-store.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
 import { identity, INITIALIZING, list, publish, READY, STALE, UNKNOWN, unknownStatuses } from './support.js';
 
 const now = 1_000_000;

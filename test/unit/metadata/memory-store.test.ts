@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MemoryStore } from '#src/metadata/memory-store.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
 import { READY, STALE, publish } from './support.js';
 
 const update = { status: READY, updatedAt: 50n };

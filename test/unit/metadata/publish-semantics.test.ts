@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { completeIdentity, mxSourceId } from '#src/identity/index.js';
-import { MemoryStore } from '#src/metadata/memory-store.js';
-import { publishMetadata } from '#src/metadata/semantics/publish.js';
-import { parseUint64 } from '#src/metadata/semantics/attributes.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
+import { publishMetadata } from '#src/metadata/server/semantics/publish.js';
+import { parseUint64 } from '#src/metadata/server/semantics/attributes.js';
 import { get, identity, list, publish, publishRequest, READY, tensors, UNKNOWN, unknownStatuses, worker } from './support.js';
 
 describe('PublishMetadata', () => {

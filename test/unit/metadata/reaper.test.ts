@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { MemoryStore } from '#src/metadata/memory-store.js';
-import { Reaper } from '#src/metadata/reaper.js';
-import type { WorkerListing } from '#src/metadata/store.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
+import { Reaper } from '#src/metadata/server/reaper.js';
+import type { WorkerListing } from '#src/metadata/stores/store.js';
 import { silentLogger } from '#src/observe/logger.js';
 import { INITIALIZING, READY, STALE, UNKNOWN, get, list, publish } from './support.js';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UpdateStatusRequest, type UpdateStatusResponse } from '#src/gen/model_express/p2p.js';
-import { MemoryStore } from '#src/metadata/memory-store.js';
-import { updateStatus } from '#src/metadata/semantics/update-status.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
+import { updateStatus } from '#src/metadata/server/semantics/update-status.js';
 import { get, identity, INITIALIZING, publish, READY, STALE, UNKNOWN, unknownStatuses } from './support.js';
 
 const update = (store: MemoryStore, fields: Partial<UpdateStatusRequest>, now = 1000): Promise<UpdateStatusResponse> =>

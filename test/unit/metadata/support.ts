@@ -11,10 +11,10 @@ import {
   WorkerMetadata,
 } from '#src/gen/model_express/p2p.js';
 import { completeIdentity, type SourceIdentity } from '#src/identity/index.js';
-import { publishMetadata } from '#src/metadata/semantics/publish.js';
-import { listSources } from '#src/metadata/semantics/list.js';
-import { getMetadata } from '#src/metadata/semantics/get.js';
-import type { MetadataStore } from '#src/metadata/store.js';
+import { publishMetadata } from '#src/metadata/server/semantics/publish.js';
+import { listSources } from '#src/metadata/server/semantics/list.js';
+import { getMetadata } from '#src/metadata/server/semantics/get.js';
+import type { MetadataStore } from '#src/metadata/stores/store.js';
 
 export const {
   SOURCE_STATUS_UNKNOWN: UNKNOWN,

@@ -1,4 +1,4 @@
-import type { SourceStatus } from '../gen/model_express/p2p.js';
+import type { SourceStatus } from '../../gen/model_express/p2p.js';
 
 /**
  * What a metadata server needs of its storage. Backends keep records as they are given; filters, freshness and messages

@@ -1,6 +1,6 @@
 /** UpdateStatus: the heartbeat. */
-import type { UpdateStatusRequest, UpdateStatusResponse } from '../../gen/model_express/p2p.js';
-import type { MetadataStore } from '../store.js';
+import type { UpdateStatusRequest, UpdateStatusResponse } from '../../../gen/model_express/p2p.js';
+import type { MetadataStore } from '../../stores/store.js';
 import { isStatus } from './status.js';
 
 /**

@@ -7,13 +7,13 @@ import {
   type PublishMetadataResponse,
   type UpdateStatusRequest,
   type UpdateStatusResponse,
-} from '../gen/model_express/p2p.js';
-import type { Logger } from '../observe/logger.js';
+} from '../../gen/model_express/p2p.js';
+import type { Logger } from '../../observe/logger.js';
 import { getMetadata, metadataNotFound } from './semantics/get.js';
 import { listSources } from './semantics/list.js';
 import { publishMetadata, publishRefused } from './semantics/publish.js';
 import { updateFailed, updateStatus } from './semantics/update-status.js';
-import type { MetadataStore } from './store.js';
+import type { MetadataStore } from '../stores/store.js';
 
 const asReceived = (bytes: Buffer): Buffer => bytes;
 

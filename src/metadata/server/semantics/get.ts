@@ -1,8 +1,8 @@
 /** GetMetadata: one worker with all that it published, spliced together from stored bytes. */
-import { type GetMetadataRequest, GetMetadataResponse } from '../../gen/model_express/p2p.js';
-import type { MetadataStore } from '../store.js';
-import { field } from '../wire/fields.js';
-import { renderWorker } from '../wire/worker.js';
+import { type GetMetadataRequest, GetMetadataResponse } from '../../../gen/model_express/p2p.js';
+import type { MetadataStore } from '../../stores/store.js';
+import { field } from '../../wire/fields.js';
+import { renderWorker } from '../../wire/worker.js';
 
 /**
  * Answers with an encoded `GetMetadataResponse`. Workers of any status and age are answered; of several ranks the

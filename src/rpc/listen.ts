@@ -2,7 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { createServer } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
-import { toWeightcastError, WeightcastError } from '../../errors.js';
+import { toWeightcastError, WeightcastError } from '../errors.js';
 import { type Address, formatAddress } from './address.js';
 
 /**

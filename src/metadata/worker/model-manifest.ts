@@ -2,8 +2,8 @@
  * What a seed tells beyond ModelExpress (files, shapes, checksums), in memory, and as the stream of small messages that
  * it travels in.
  */
-import { WeightcastError } from '../errors.js';
-import type { ManifestStart, ModelManifestPart, TensorColumns, WeightFile } from '../gen/weightcast/seed.js';
+import { WeightcastError } from '../../errors.js';
+import type { ManifestStart, ModelManifestPart, TensorColumns, WeightFile } from '../../gen/weightcast/seed.js';
 import { fromColumns, toColumns } from './tensor-columns.js';
 
 /** Everything that a target needs to lay a model out as its seed has it. */

@@ -1,15 +1,13 @@
 /** The metadata server: who serves which weights. */
-import { Server } from '@grpc/grpc-js';
-import { WeightcastError } from '../errors.js';
-import { type Logger, silentLogger } from '../observe/logger.js';
-import { defaultServerPort } from './client.js';
-import { MemoryStore } from './memory-store.js';
+import { WeightcastError } from '../../errors.js';
+import { type Logger, silentLogger } from '../../observe/logger.js';
+import { defaultServerPort } from '../client.js';
+import { MemoryStore } from '../stores/memory.js';
 import { createP2pService, p2pServiceDefinition } from './p2p-service.js';
 import { Reaper } from './reaper.js';
-import { formatAddress, parseAddress } from './rpc/address.js';
-import { serverOptions } from './rpc/limits.js';
-import { bind, shutDown } from './rpc/listen.js';
-import type { MetadataStore } from './store.js';
+import { formatAddress, parseAddress } from '../../rpc/address.js';
+import { GrpcEndpoint, service } from '../../rpc/endpoint.js';
+import type { MetadataStore } from '../stores/store.js';
 
 export interface MetadataServerOptions {
   /** `host:port`; port 0 takes a free one. Default `127.0.0.1:8001`. There is no authentication: mind who can reach it. */
@@ -35,17 +33,17 @@ export class MetadataServer implements AsyncDisposable {
   /** `host:port` with the real port; the host as it was given. */
   readonly address: string;
   readonly port: number;
-  readonly #server: Server;
+  readonly #endpoint: GrpcEndpoint;
   readonly #reaper: Reaper;
   readonly #ownStore: MetadataStore | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(server: Server, reaper: Reaper, ownStore: MetadataStore | undefined, address: string, port: number) {
-    this.#server = server;
+  private constructor(endpoint: GrpcEndpoint, reaper: Reaper, ownStore: MetadataStore | undefined, address: string) {
+    this.#endpoint = endpoint;
     this.#reaper = reaper;
     this.#ownStore = ownStore;
     this.address = address;
-    this.port = port;
+    this.port = endpoint.port;
   }
 
   /**
@@ -63,14 +61,13 @@ export class MetadataServer implements AsyncDisposable {
     const store = options.store ?? ownStore ?? new MemoryStore();
 
     const address = parseAddress(listen, defaultServerPort);
-    const server = new Server(serverOptions);
-    server.addService(p2pServiceDefinition, createP2pService({ store, clock, heartbeatTimeoutMs, logger }));
-    const port = await bind(server, address);
+    const p2p = service(p2pServiceDefinition, createP2pService({ store, clock, heartbeatTimeoutMs, logger }));
+    const endpoint = await GrpcEndpoint.open({ address, services: [p2p], logger });
     const reaper = new Reaper({ store, clock, heartbeatTimeoutMs, gcTimeoutMs, intervalMs, logger });
     reaper.start();
-    const name = formatAddress({ host: address.host, port });
+    const name = formatAddress({ host: address.host, port: endpoint.port });
     logger.info('metadata server listens', { address: name });
-    return new MetadataServer(server, reaper, ownStore, name, port);
+    return new MetadataServer(endpoint, reaper, ownStore, name);
   }
 
   /**
@@ -83,7 +80,7 @@ export class MetadataServer implements AsyncDisposable {
   }
 
   async #close(graceMs: number): Promise<void> {
-    await shutDown(this.#server, graceMs);
+    await this.#endpoint.close(graceMs);
     await this.#reaper.stop();
     await this.#ownStore?.close();
   }

@@ -1,5 +1,5 @@
 /** Which numbers are a status. */
-import type { SourceStatus } from '../../gen/model_express/p2p.js';
+import type { SourceStatus } from '../../../gen/model_express/p2p.js';
 
 /** Those of later versions are not: peers neither filter by them nor set them. */
 export function isStatus(status: SourceStatus | undefined): status is SourceStatus {

@@ -1,13 +1,13 @@
 /** The client of a worker's own gRPC endpoint: a Weightcast seed's, or any ModelExpress worker's. */
 import { setImmediate } from 'node:timers/promises';
 import { status } from '@grpc/grpc-js';
-import { toWeightcastError, WeightcastError } from '../errors.js';
-import { type GetTensorManifestRequest, GetTensorManifestResponse, WorkerServiceService } from '../gen/model_express/p2p.js';
-import { SeedServiceService } from '../gen/weightcast/seed.js';
+import { toWeightcastError, WeightcastError } from '../../errors.js';
+import { type GetTensorManifestRequest, GetTensorManifestResponse, WorkerServiceService } from '../../gen/model_express/p2p.js';
+import { SeedServiceService } from '../../gen/weightcast/seed.js';
 import { ManifestAssembler, type ModelManifest } from './model-manifest.js';
-import { formatAddress, parseAddress } from './rpc/address.js';
-import { type Method, RpcClient } from './rpc/rpc-client.js';
-import { collectEntries, decodeEntries } from './wire/tensor-entries.js';
+import { formatAddress, parseAddress } from '../../rpc/address.js';
+import { type Method, RpcClient } from '../../rpc/rpc-client.js';
+import { collectEntries, decodeEntries } from '../wire/tensor-entries.js';
 
 /** ModelExpress' workers listen there when nothing else is said. */
 const defaultWorkerPort = 6555;

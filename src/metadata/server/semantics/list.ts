@@ -1,8 +1,8 @@
 /** ListSources: filters, order, cap, freshness. */
-import { ListSourcesRequest, type ListSourcesResponse, type SourceInstanceRef, SourceStatus } from '../../gen/model_express/p2p.js';
-import { decodeIdentity, mxSourceId } from '../../identity/index.js';
-import type { MetadataStore, WorkerListing } from '../store.js';
-import { subMessage } from '../wire/fields.js';
+import { ListSourcesRequest, type ListSourcesResponse, type SourceInstanceRef, SourceStatus } from '../../../gen/model_express/p2p.js';
+import { decodeIdentity, mxSourceId } from '../../../identity/index.js';
+import type { MetadataStore, WorkerListing } from '../../stores/store.js';
+import { subMessage } from '../../wire/fields.js';
 import { ageMs } from './clock.js';
 import { isStatus } from './status.js';
 

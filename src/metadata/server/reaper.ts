@@ -1,8 +1,8 @@
 /** Marks silent workers STALE and removes those that have been STALE for long. */
-import { SourceStatus } from '../gen/model_express/p2p.js';
-import type { Logger } from '../observe/logger.js';
+import { SourceStatus } from '../../gen/model_express/p2p.js';
+import type { Logger } from '../../observe/logger.js';
 import { ageMs } from './semantics/clock.js';
-import type { MetadataStore, WorkerListing } from './store.js';
+import type { MetadataStore, WorkerListing } from '../stores/store.js';
 
 export interface ReaperOptions {
   readonly store: MetadataStore;

@@ -1,6 +1,6 @@
 /** Tensors of a model manifest as columns: a third of the work of one message a tensor. */
-import { WeightcastError } from '../errors.js';
-import { TensorColumns } from '../gen/weightcast/seed.js';
+import { WeightcastError } from '../../errors.js';
+import { TensorColumns } from '../../gen/weightcast/seed.js';
 import type { ManifestTensor } from './model-manifest.js';
 
 export function toColumns(tensors: readonly ManifestTensor[]): TensorColumns {

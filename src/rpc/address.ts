@@ -1,5 +1,5 @@
 /** `host:port` texts. */
-import { WeightcastError } from '../../errors.js';
+import { WeightcastError } from '../errors.js';
 
 export interface Address {
   /** Without brackets. */

@@ -1,6 +1,6 @@
 /** Calls of one gRPC channel, with deadlines, abort signals and our errors. */
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { WeightcastError } from '../../errors.js';
+import { WeightcastError } from '../errors.js';
 import { type Address, formatAddress } from './address.js';
 import { channelOptions } from './limits.js';
 

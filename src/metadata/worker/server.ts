@@ -1,13 +1,11 @@
 /** A source worker's own gRPC endpoint. */
-import { Server } from '@grpc/grpc-js';
-import { SeedServiceService } from '../gen/weightcast/seed.js';
-import { type Logger, silentLogger } from '../observe/logger.js';
-import { formatAddress } from './rpc/address.js';
-import { serverOptions } from './rpc/limits.js';
-import { bind, shutDown } from './rpc/listen.js';
-import { createSeedService, createWorkerService, type WorkerSource, workerServiceDefinition } from './worker-services.js';
+import { SeedServiceService } from '../../gen/weightcast/seed.js';
+import { type Logger, silentLogger } from '../../observe/logger.js';
+import { formatAddress } from '../../rpc/address.js';
+import { GrpcEndpoint, service } from '../../rpc/endpoint.js';
+import { createSeedService, createWorkerService, type WorkerSource, workerServiceDefinition } from './services.js';
 
-export type { WorkerSource } from './worker-services.js';
+export type { WorkerSource } from './services.js';
 
 export interface WorkerServerOptions {
   /** Address to bind to; also what peers are told in {@link WorkerServer.endpoint}. */
@@ -25,12 +23,12 @@ const graceMs = 1000;
 export class WorkerServer implements AsyncDisposable {
   /** `host:port` for `WorkerMetadata.worker_grpc_endpoint`. */
   readonly endpoint: string;
-  readonly #server: Server;
+  readonly #grpc: GrpcEndpoint;
   readonly #setSourceId: (id: string) => void;
   #closing: Promise<void> | undefined;
 
-  private constructor(server: Server, endpoint: string, setSourceId: (id: string) => void) {
-    this.#server = server;
+  private constructor(grpc: GrpcEndpoint, endpoint: string, setSourceId: (id: string) => void) {
+    this.#grpc = grpc;
     this.endpoint = endpoint;
     this.#setSourceId = setSourceId;
   }
@@ -40,12 +38,14 @@ export class WorkerServer implements AsyncDisposable {
     const { host, port = 0, worker, logger = silentLogger } = options;
     let sourceId = '';
     const source = { worker, logger, sourceId: () => sourceId };
-    const server = new Server(serverOptions);
-    server.addService(workerServiceDefinition, createWorkerService(source));
-    server.addService(SeedServiceService, createSeedService(source));
-    const endpoint = formatAddress({ host, port: await bind(server, { host, port }) });
+    const services = [
+      service(workerServiceDefinition, createWorkerService(source)),
+      service(SeedServiceService, createSeedService(source)),
+    ];
+    const grpc = await GrpcEndpoint.open({ address: { host, port }, services, logger });
+    const endpoint = formatAddress({ host, port: grpc.port });
     logger.debug('worker endpoint listens', { endpoint });
-    return new WorkerServer(server, endpoint, (id) => {
+    return new WorkerServer(grpc, endpoint, (id) => {
       sourceId = id;
     });
   }
@@ -57,7 +57,7 @@ export class WorkerServer implements AsyncDisposable {
 
   /** Ends within about a second. Idempotent; never rejects. */
   close(): Promise<void> {
-    this.#closing ??= shutDown(this.#server, graceMs);
+    this.#closing ??= this.#grpc.close(graceMs);
     return this.#closing;
   }
 

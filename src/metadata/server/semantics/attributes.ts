@@ -1,6 +1,6 @@
 /** What listings say of a source, derived from the identity that was published last. */
-import type { SourceIdentity } from '../../identity/index.js';
-import type { SourceAttributes } from '../store.js';
+import type { SourceIdentity } from '../../../identity/index.js';
+import type { SourceAttributes } from '../../stores/store.js';
 
 const uint64Limit = 1n << 64n;
 

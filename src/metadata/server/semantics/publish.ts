@@ -1,10 +1,10 @@
 /** PublishMetadata: what is checked, stored and answered. */
 import { WireType } from '@bufbuild/protobuf/wire';
-import type { PublishMetadataResponse } from '../../gen/model_express/p2p.js';
-import { decodeIdentity, mxSourceId } from '../../identity/index.js';
-import type { MetadataStore } from '../store.js';
-import { FieldReader, merge } from '../wire/fields.js';
-import { parseWorker } from '../wire/worker.js';
+import type { PublishMetadataResponse } from '../../../gen/model_express/p2p.js';
+import { decodeIdentity, mxSourceId } from '../../../identity/index.js';
+import type { MetadataStore } from '../../stores/store.js';
+import { FieldReader, merge } from '../../wire/fields.js';
+import { parseWorker } from '../../wire/worker.js';
 import { sourceAttributes } from './attributes.js';
 
 /**

@@ -6,12 +6,12 @@ import {
   type ReleaseArtifactChunkRequest,
   type TensorDescriptor,
   WorkerServiceService,
-} from '../gen/model_express/p2p.js';
-import type { ModelFileChunk, SeedServiceServer } from '../gen/weightcast/seed.js';
-import type { Logger } from '../observe/logger.js';
+} from '../../gen/model_express/p2p.js';
+import type { ModelFileChunk, SeedServiceServer } from '../../gen/weightcast/seed.js';
+import type { Logger } from '../../observe/logger.js';
 import { chunksOf, manifestParts, type ModelManifest } from './model-manifest.js';
-import { fail, streamOut } from './rpc/stream-out.js';
-import { encodeEntries } from './wire/tensor-entries.js';
+import { fail, streamOut } from '../../rpc/stream-out.js';
+import { encodeEntries } from '../wire/tensor-entries.js';
 
 /** What a worker serves. */
 export interface WorkerSource {
