@@ -178,11 +178,12 @@ export function toWeightcastError(error: unknown, context: ErrorContext = {}): W
   if (isGrpcError(error)) {
     const name = GrpcStatus[error.code] ?? String(error.code);
     const at = context.peer === undefined ? '' : ` at ${context.peer}`;
-    return new WeightcastError(
-      grpcCodes[name] ?? 'ERR_SERVER',
-      `${prefix}gRPC ${name}${at}: ${error.details}`,
-      { cause: error, ...where, grpcStatus: error.code, grpcMessage: error.details },
-    );
+    return new WeightcastError(grpcCodes[name] ?? 'ERR_SERVER', `${prefix}gRPC ${name}${at}: ${error.details}`, {
+      cause: error,
+      ...where,
+      grpcStatus: error.code,
+      grpcMessage: error.details,
+    });
   }
   if (error instanceof Error) {
     if (error.name === 'AbortError') return new WeightcastError('ERR_ABORTED', `${prefix}aborted`, { cause: error, ...where });
