@@ -4,11 +4,13 @@
 packages_of() {
   local build='g++ make python3 libibverbs-dev libxxhash-dev'
   local softroce='qemu-system-x86 busybox-static kmod cpio iproute2 rdma-core ibverbs-providers'
+  # What the tests talk to, and what makes certificates for them.
+  local peers='redis-server chromium openssl python3-venv'
   case $1 in
     build) echo "$build" ;;
     softroce) echo "$softroce" ;;
     # perftest is the peer of scripts/compare, protobuf-compiler what scripts/generate runs.
-    test) echo "$build $softroce cmake ninja-build libgtest-dev clang-format-19 protobuf-compiler perftest python3-venv" ;;
+    test) echo "$build $softroce $peers cmake ninja-build libgtest-dev clang-format-19 protobuf-compiler perftest" ;;
     tidy) echo "$(packages_of test) clang-tidy-19" ;;
     *) return 1 ;;
   esac
