@@ -11,9 +11,18 @@ describe('exit codes', () => {
   it('follow the documented classes', () => {
     const expected: Record<number, readonly string[]> = {
       1: ['ERR_CLOSED', 'ERR_INTERNAL'],
-      2: ['ERR_INVALID_ARGUMENT'],
+      2: ['ERR_CONFIG', 'ERR_INVALID_ARGUMENT'],
       3: ['ERR_NOT_FOUND', 'ERR_NO_SOURCE', 'ERR_RANK_NOT_FOUND', 'ERR_SOURCE_GONE'],
-      4: ['ERR_PUBLISH_REFUSED', 'ERR_SERVER', 'ERR_SERVER_UNREACHABLE'],
+      4: [
+        'ERR_OVERLOADED',
+        'ERR_PERMISSION_DENIED',
+        'ERR_PUBLISH_REFUSED',
+        'ERR_SERVER',
+        'ERR_SERVER_UNREACHABLE',
+        'ERR_STORE',
+        'ERR_TLS',
+        'ERR_UNAUTHENTICATED',
+      ],
       5: ['ERR_CHECKSUM_MISMATCH', 'ERR_MODEL_INVALID', 'ERR_TENSOR_DTYPE', 'ERR_TENSOR_MISSING', 'ERR_TENSOR_SHAPE', 'ERR_TENSOR_SIZE'],
       6: ['ERR_DEVICE_NOT_FOUND', 'ERR_NATIVE_UNAVAILABLE', 'ERR_RDMA_UNAVAILABLE', 'ERR_TRANSPORT_UNAVAILABLE'],
       7: ['ERR_DISK_FULL', 'ERR_MEMLOCK_LIMIT', 'ERR_OUT_OF_MEMORY', 'ERR_REGISTRATION'],
