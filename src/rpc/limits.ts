@@ -4,15 +4,11 @@ import type { ChannelOptions } from '@grpc/grpc-js';
 /** 100 MiB, both ways, as ModelExpress has it. gRPC's own 4 MiB end at about 50 000 tensors. */
 export const maxMessageBytes = 100 * 1024 * 1024;
 
-const limits: ChannelOptions = {
+export const channelOptions: ChannelOptions = {
   'grpc.max_receive_message_length': maxMessageBytes,
   'grpc.max_send_message_length': maxMessageBytes,
-};
-
-export const serverOptions: ChannelOptions = limits;
-
-export const channelOptions: ChannelOptions = {
-  ...limits,
+  // With HTTP/2's 64 KiB a reply of megabytes comes in a hundred small steps, each of which costs the server a turn.
+  'grpc-node.flow_control_window': 8 * 1024 * 1024,
   // While a channel waits for its next attempt to connect, every call fails at once. gRPC's default of up to two
   // minutes would keep a restarted server unseen for as long.
   'grpc.initial_reconnect_backoff_ms': 100,

@@ -1,9 +1,11 @@
-/** Binding a gRPC server, with errors that name the address; and stopping it within a bounded time. */
+/** Listening on one address, with errors that name it. */
 import { lookup } from 'node:dns/promises';
-import { createServer } from 'node:net';
-import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import type { AddressInfo, Server } from 'node:net';
 import { toWeightcastError, WeightcastError } from '../errors.js';
 import { type Address, formatAddress } from './address.js';
+
+/** Connections that wait to be accepted. */
+const backlog = 511;
 
 /**
  * Binds to one address: a name is resolved to its first, so that a server is never left with half of what it was told.
@@ -11,16 +13,20 @@ import { type Address, formatAddress } from './address.js';
  * @returns the port, chosen by the system when `address.port` is 0.
  * @throws ERR_INVALID_ARGUMENT when the host cannot be resolved, ERR_IO when the system refuses; both name the address.
  */
-export async function bind(server: Server, address: Address): Promise<number> {
-  const ip = await resolve(address);
-  // gRPC prints bind failures and makes one text of them; a probe gets the system's own error.
-  await probe(ip, address);
-  return new Promise((done, failed) => {
-    server.bindAsync(formatAddress({ host: ip, port: address.port }), ServerCredentials.createInsecure(), (error, port) => {
-      if (error === null) done(port);
-      else failed(new WeightcastError('ERR_IO', `cannot listen on ${formatAddress(address)}: ${error.message}`, { cause: error }));
+export async function listen(server: Server, address: Address): Promise<number> {
+  const host = await resolve(address);
+  try {
+    await new Promise<void>((done, failed) => {
+      server.once('error', failed);
+      server.listen({ host, port: address.port, backlog, exclusive: true }, () => {
+        server.off('error', failed);
+        done();
+      });
     });
-  });
+  } catch (error) {
+    throw explain(error, address);
+  }
+  return (server.address() as AddressInfo).port;
 }
 
 async function resolve(address: Address): Promise<string> {
@@ -38,33 +44,10 @@ const advice: Record<string, string> = {
   EACCES: 'ports below 1024 need privileges; choose another port',
 };
 
-async function probe(ip: string, address: Address): Promise<void> {
-  const socket = createServer();
-  try {
-    await new Promise<void>((done, failed) => {
-      socket.once('error', failed);
-      socket.listen({ host: ip, port: address.port, exclusive: true }, done);
-    });
-  } catch (error) {
-    const { code, syscall, errno } = error as NodeJS.ErrnoException;
-    const reason = advice[code ?? ''];
-    if (reason === undefined) throw toWeightcastError(error, { doing: `cannot listen on ${formatAddress(address)}` });
-    const text = `cannot listen on ${formatAddress(address)}: ${reason} (${String(syscall)} ${String(code)})`;
-    throw new WeightcastError('ERR_IO', text, { cause: error, syscall, errno });
-  }
-  await new Promise((done) => socket.close(done));
-}
-
-/** Stops accepting, lets running calls finish for up to `graceMs` milliseconds, then ends them. */
-export async function shutDown(server: Server, graceMs: number): Promise<void> {
-  await new Promise<void>((done) => {
-    const timer = setTimeout(() => {
-      server.forceShutdown();
-      done();
-    }, graceMs);
-    server.tryShutdown(() => {
-      clearTimeout(timer);
-      done();
-    });
-  });
+function explain(error: unknown, address: Address): WeightcastError {
+  const { code, syscall, errno } = error as NodeJS.ErrnoException;
+  const reason = advice[code ?? ''];
+  if (reason === undefined) return toWeightcastError(error, { doing: `cannot listen on ${formatAddress(address)}` });
+  const text = `cannot listen on ${formatAddress(address)}: ${reason} (${String(syscall)} ${String(code)})`;
+  return new WeightcastError('ERR_IO', text, { cause: error, syscall, errno });
 }

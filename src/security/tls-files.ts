@@ -11,7 +11,7 @@ export interface ServerTlsFiles {
 
 /** Whom a client trusts, and what it shows. */
 export interface ClientTlsFiles {
-  /** Authorities that may have signed the server's certificate; default: those of the system. */
+  /** Authorities that may have signed the server's certificate; default: those that Node trusts, and `NODE_EXTRA_CA_CERTS`. */
   readonly caFile?: string | undefined;
   /** With `keyFile`: shown to servers that ask for a certificate. */
   readonly certFile?: string | undefined;
@@ -22,8 +22,10 @@ export interface ClientTlsFiles {
 
 /** How a client proves who it is and knows whom it talks to. */
 export interface ClientSecurity {
-  /** Absent, and no `https://` before the address: clear text. */
+  /** Absent, and no `https://` before the address: clear text. To metadata servers TLS is spoken when it is there. */
   readonly tls?: ClientTlsFiles | undefined;
   /** File with the bearer token, read again when it changes; absent or missing: no token is sent. */
   readonly tokenFile?: string | undefined;
+  /** How long a token is sent before its file is looked at again; default 60 000 ms. */
+  readonly tokenTtlMs?: number | undefined;
 }
