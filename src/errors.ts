@@ -47,6 +47,19 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_INTERNAL';
 
+/** A source that a pull looked at and did not get its weights from. */
+export interface SourceAttempt {
+  readonly sourceId: string;
+  readonly workerId: string;
+  /** Why not. */
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** Time that it took. */
+  readonly ms: number;
+  /** False: it offers nothing that could have been read, and does not count against the sources to try. */
+  readonly counted: boolean;
+}
+
 /** What an error knows beside its sentence. Absent fields are `undefined`. */
 export interface ErrorDetails {
   readonly cause?: unknown;
@@ -62,6 +75,8 @@ export interface ErrorDetails {
   /** gRPC status code and the server's own message. */
   readonly grpcStatus?: number | undefined;
   readonly grpcMessage?: string | undefined;
+  /** Of a pull that tried several sources: those that failed, in order. */
+  readonly attempts?: readonly SourceAttempt[] | undefined;
 }
 
 const brand = Symbol.for('weightcast.error');
@@ -77,6 +92,7 @@ export class WeightcastError extends Error {
   readonly wcStatus: number | undefined;
   readonly grpcStatus: number | undefined;
   readonly grpcMessage: string | undefined;
+  readonly attempts: readonly SourceAttempt[] | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
@@ -90,6 +106,7 @@ export class WeightcastError extends Error {
     this.wcStatus = details.wcStatus;
     this.grpcStatus = details.grpcStatus;
     this.grpcMessage = details.grpcMessage;
+    this.attempts = details.attempts;
     Object.defineProperty(this, brand, { value: true });
   }
 
@@ -141,6 +158,12 @@ const grpcCodes: Record<string, ErrorCode> = {
   PERMISSION_DENIED: 'ERR_PERMISSION_DENIED',
 };
 
+/** gRPC has one status for what is too large and for what is too much; only the latter is worth another try. */
+function grpcCodeOf(name: string, details: string): ErrorCode {
+  if (name === 'RESOURCE_EXHAUSTED') return /message.*larger than/i.test(details) ? 'ERR_SERVER' : 'ERR_OVERLOADED';
+  return grpcCodes[name] ?? 'ERR_SERVER';
+}
+
 function isNativeFault(value: unknown): value is NativeFault {
   return value instanceof Error && 'nativeCode' in value;
 }
@@ -178,7 +201,7 @@ export function toWeightcastError(error: unknown, context: ErrorContext = {}): W
   if (isGrpcError(error)) {
     const name = GrpcStatus[error.code] ?? String(error.code);
     const at = context.peer === undefined ? '' : ` at ${context.peer}`;
-    return new WeightcastError(grpcCodes[name] ?? 'ERR_SERVER', `${prefix}gRPC ${name}${at}: ${error.details}`, {
+    return new WeightcastError(grpcCodeOf(name, error.details), `${prefix}gRPC ${name}${at}: ${error.details}`, {
       cause: error,
       ...where,
       grpcStatus: error.code,

@@ -6,6 +6,7 @@ import { phasesText } from './seed-summary.js';
 export function pullSummaryLines(result: PullResult): string[] {
   const rows = [
     ['source', `${result.sourceId}, worker ${result.workerId}, rank ${String(result.rank)}, at ${result.peer}`],
+    ['chosen', `by ${result.selector}${result.attempts.length === 0 ? '' : `, after ${formatCount(result.attempts.length)} that failed`}`],
     ['tensors', `${formatCount(result.tensors)}, ${formatBytes(result.bytes)}`],
     ['transport', transportText(result)],
     ...(result.transport === 'rdma' ? [['devices', devicesText(result)]] : []),
@@ -22,7 +23,10 @@ export function pullSummaryLines(result: PullResult): string[] {
     `first byte after ${formatMs(lane.firstByteMs)}`,
     ...(lane.failure === '' ? [] : [`ended early: ${lane.failure}`]),
   ]);
-  return [...formatTable(rows), 'lanes', ...formatTable(lanes), ...result.notes.map((note) => `note: ${note}`)];
+  const failed = result.attempts.map(
+    ({ workerId, code, message, ms }) => `failed: worker ${workerId} after ${formatMs(ms)}: ${code}: ${message.replaceAll('\n', ' ')}`,
+  );
+  return [...formatTable(rows), 'lanes', ...formatTable(lanes), ...failed, ...result.notes.map((note) => `note: ${note}`)];
 }
 
 /** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`. */

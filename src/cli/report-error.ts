@@ -34,8 +34,8 @@ export async function reportError(error: unknown, options: ReportOptions): Promi
 
 function fieldsOf(error: UsageError | WeightcastError): object {
   if (error instanceof UsageError) return { code: error.code, message: error.message };
-  const { code, message, peer, tensor, file, syscall, errno, wcStatus, grpcStatus, grpcMessage } = error;
-  return { code, message, peer, tensor, file, syscall, errno, wcStatus, grpcStatus, grpcMessage };
+  const { code, message, peer, tensor, file, syscall, errno, wcStatus, grpcStatus, grpcMessage, attempts } = error;
+  return { code, message, peer, tensor, file, syscall, errno, wcStatus, grpcStatus, grpcMessage, attempts };
 }
 
 function traceOf(error: Error): string[] {

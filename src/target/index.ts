@@ -1,3 +1,14 @@
+export {
+  environmentSelection,
+  localTopology,
+  registerSelector,
+  type SelectionSettings,
+  type SelectionTarget,
+  type SelectorFactory,
+  type SourceSelector,
+  type Topology,
+} from '../metadata/selection/index.js';
+export { environmentTransferTimeout } from './budget.js';
 export { Pull, pull } from './pull.js';
 export type {
   Destination,

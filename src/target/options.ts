@@ -1,6 +1,9 @@
+import type { SourceAttempt } from '../errors.js';
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import type { SelectionSettings, SourceSelector } from '../metadata/selection/index.js';
 import type { Logger } from '../observe/logger.js';
 import type { Region, TensorMemory } from '../region.js';
+import type { ClientSecurity } from '../security/tls-files.js';
 
 /** A tensor that the target must find at the seed. */
 export interface ExpectedTensor {
@@ -33,11 +36,14 @@ export type Destination =
   | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
   | { readonly kind: 'discard' };
 
-export interface PullOptions {
+/** What a pull is told. {@link SelectionSettings} are for the selectors that look at topology and load. */
+export interface PullOptions extends SelectionSettings {
   /** Must equal the seed's. Fields left out have their proto3 defaults. */
   readonly identity: Partial<SourceIdentity> & { readonly modelName: string };
-  /** The metadata server, `host:port`. */
+  /** The metadata server, `host:port`; `https://` before it means TLS. */
   readonly server: string;
+  /** Certificates and bearer token, for the server; certificates also for the endpoints of the sources. */
+  readonly security?: ClientSecurity;
   /** Own rank, default 0: only a seed of the same rank has the same shard. */
   readonly rank?: number;
   readonly into: Destination;
@@ -45,6 +51,23 @@ export interface PullOptions {
   readonly expect?: readonly ExpectedTensor[];
   /** Wait so long for a READY source; default 0 fails at once. */
   readonly waitMs?: number;
+  /**
+   * Which source is tried first: `random` (default), `rendezvous_hash`, `load_aware`, `topology_aware`, a name given to
+   * `registerSelector`, or an object of the program's own.
+   */
+  readonly selector?: string | SourceSelector;
+  /**
+   * Sources to try, best first, when one fails; default 3. One whose record is gone or whose accelerator does not fit
+   * counts; a worker that publishes no transfer engine session, which this side cannot read, does not.
+   */
+  readonly maxSources?: number;
+  /** Own worker id, by which `rendezvous_hash` and its kin tell targets apart; default 8 random hex digits. */
+  readonly workerId?: string;
+  /**
+   * What the weights are for, as `cuda` or `xpu`: sources on other accelerators are left out where ModelExpress' rule says
+   * that their bytes differ. Default `''`: bytes are taken as they are, whatever they are for.
+   */
+  readonly accelerator?: string;
   /** Default `auto`: RDMA when both sides have it, else TCP with the reason in {@link PullResult.transportReason}. */
   readonly transport?: 'auto' | 'rdma' | 'tcp';
   /** RDMA devices to use; default all with an active port. */
@@ -69,6 +92,13 @@ export interface PullOptions {
   readonly perTensor?: boolean;
   /** No progress for so long fails the pull. Default 10 000 ms. */
   readonly stallTimeoutMs?: number;
+  /**
+   * Longest time for the bytes of one source; the next one is tried then. Default: none, since a source that brings nothing
+   * is found by `stallTimeoutMs`, and how long one that brings something may take depends on the model and the network.
+   */
+  readonly transferTimeoutMs?: number;
+  /** Tell the metadata server how the pull goes, for people who watch its page; default true. It never fails or delays a pull. */
+  readonly reportTransfers?: boolean;
   readonly logger?: Logger;
   /** Ends the pull with ERR_ABORTED, after the last read has drained; nothing is left behind. */
   readonly signal?: AbortSignal;
@@ -83,6 +113,8 @@ export interface PullProgress {
   readonly totalBytes: bigint;
   /** Since the pull began. */
   readonly elapsedMs: number;
+  /** Which source is tried, from 1: phases begin anew with each. */
+  readonly attempt: number;
 }
 
 /** One path that carried bytes. */
@@ -116,6 +148,10 @@ export interface PullResult {
   readonly rank: number;
   /** `host:port` of the seed. */
   readonly peer: string;
+  /** Name of the selector that chose the order of the sources. */
+  readonly selector: string;
+  /** Sources that failed before this one, in order. */
+  readonly attempts: readonly SourceAttempt[];
   readonly tensors: number;
   readonly bytes: bigint;
   /** What was really used. */
@@ -127,7 +163,7 @@ export interface PullResult {
   readonly lanes: readonly LaneResult[];
   /** Reads posted or sent, retries included. */
   readonly workRequests: number;
-  /** Milliseconds. */
+  /** Milliseconds, of finding the sources and of the one that was read; failed ones have theirs in `attempts`. */
   readonly phases: Readonly<Record<PullPhase, number>>;
   readonly totalMs: number;
   /** Bytes over the wire phase, 10^9 bytes a second. */

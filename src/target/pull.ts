@@ -2,7 +2,8 @@ import type { PullOptions, PullProgress, PullResult } from './options.js';
 import { runPull } from './run.js';
 
 /**
- * Finds a seed of the same identity and rank and reads all of its tensors.
+ * Finds the seeds of the same identity and rank and reads all tensors of one of them: of the first in the selector's order, or
+ * of the next where that one fails for a reason of its own.
  *
  * ```ts
  * const running = pull({ identity: { modelName: 'org/model' }, server: '10.0.0.1:8001', into: { kind: 'directory', path: 'model' } });
@@ -10,11 +11,12 @@ import { runPull } from './run.js';
  * const result = await running;
  * ```
  *
- * @throws (rejects) WeightcastError: ERR_SERVER_UNREACHABLE, ERR_SERVER, ERR_NO_SOURCE, ERR_RANK_NOT_FOUND,
- * ERR_SOURCE_GONE, ERR_TENSOR_* (before anything is allocated), ERR_RDMA_UNAVAILABLE, ERR_TRANSPORT_UNAVAILABLE,
- * ERR_DEVICE_NOT_FOUND, ERR_MEMLOCK_LIMIT, ERR_OUT_OF_MEMORY, ERR_DISK_FULL, ERR_ALREADY_EXISTS, ERR_HANDSHAKE,
- * ERR_PEER_LOST, ERR_REMOTE_ACCESS, ERR_STALLED, ERR_PROTOCOL, ERR_CHECKSUM_MISMATCH, ERR_ABORTED. Nothing is left
- * behind then, except undefined bytes in buffers that the caller gave.
+ * @throws (rejects) WeightcastError. At once: ERR_SERVER_UNREACHABLE, ERR_SERVER, ERR_UNAUTHENTICATED, ERR_NO_SOURCE,
+ * ERR_RANK_NOT_FOUND, ERR_INVALID_ARGUMENT, ERR_RDMA_UNAVAILABLE, ERR_DEVICE_NOT_FOUND, ERR_MEMLOCK_LIMIT (with `auto` a reason
+ * for TCP), ERR_OUT_OF_MEMORY, ERR_DISK_FULL, ERR_ALREADY_EXISTS, ERR_IO, ERR_ABORTED. When no source was left, with
+ * `attempts` if there were several: ERR_SOURCE_GONE, ERR_TENSOR_* (before anything is allocated), ERR_TRANSPORT_UNAVAILABLE,
+ * ERR_HANDSHAKE, ERR_PEER_LOST, ERR_REMOTE_ACCESS, ERR_STALLED, ERR_PROTOCOL, ERR_VERBS, ERR_CHECKSUM_MISMATCH. Nothing is
+ * left behind then, except undefined bytes in buffers that the caller gave.
  */
 export function pull(options: PullOptions): Pull {
   return new Pull(options);

@@ -73,7 +73,7 @@ test('a byte flipped at the seed after it published is found by the target', asy
   );
 });
 
-test('a memory lock limit that is too low is named with its value and its cure; auto serves TCP and says why', async () => {
+test('a memory lock limit that is too low is named with its value and its cure; auto serves and reads TCP and says why', async () => {
   const { role: server, address } = await serve();
   const base = ['--server', address, '--model-name', 'm', '--host', '127.0.0.1'];
   const refused = errorOf(await new Role(['seed', qwen, ...base, '--transport', 'rdma'], { prefix: littleMemlock }).ended, 7);
@@ -90,6 +90,11 @@ test('a memory lock limit that is too low is named with its value and its cure; 
   const target = errorOf(await pull([...base, '--transport', 'rdma', '--discard'], { prefix: littleMemlock }), 7);
   assert.equal(target.code, 'ERR_MEMLOCK_LIMIT', target.message);
   await healthy.role.stop();
+  const both = await seed(qwen, [...base, '--transport', 'auto']);
+  const fallen = summaryOf(await pull([...base, '--transport', 'auto', '--discard'], { prefix: littleMemlock }));
+  assert.equal(fallen.transport, 'tcp');
+  assert.match(fallen.transportReason, /memlock|lock/i);
+  await both.role.stop();
   await server.stop();
 });
 

@@ -1,0 +1,49 @@
+import type { SourceAttempt } from '../errors.js';
+import type { Rails } from '../rails.js';
+import type { Pulled } from './attempt.js';
+import type { LaneResult, PullResult } from './options.js';
+import type { PullClock } from './progress.js';
+
+/** What a pull that succeeded tells its caller. */
+export function summarize(
+  pulled: Pulled,
+  attempts: readonly SourceAttempt[],
+  { selector, rails, clock }: { readonly selector: string; readonly rails: Rails; readonly clock: PullClock },
+): PullResult {
+  const { source, placement, wire, opened } = pulled;
+  const { connection, decision } = opened;
+  const { bytes, wireMs } = wire.outcome;
+  const lanes = wire.outcome.lanes.map((lane, index): LaneResult => ({
+    name: lane.name,
+    localDevice: connection.lanes[index]?.localDevice,
+    remoteDevice: connection.lanes[index]?.remoteDevice,
+    bytes: lane.bytes,
+    workRequests: lane.workRequests,
+    firstByteMs: lane.firstByteMs,
+    failure: lane.fault?.message ?? '',
+  }));
+  const rdma = connection.transport === 'rdma';
+  return {
+    sourceId: source.sourceId,
+    workerId: source.workerId,
+    rank: source.rank,
+    peer: source.peer,
+    selector,
+    attempts,
+    tensors: placement.tensors.length,
+    bytes,
+    transport: connection.transport,
+    transportReason: decision.transport === 'tcp' ? decision.reason : '',
+    software: rdma && connection.lanes.some((lane) => rails.softwareDevices.includes(lane.localDevice ?? '')),
+    lanes,
+    workRequests: lanes.reduce((sum, lane) => sum + lane.workRequests, 0),
+    phases: clock.phases,
+    totalMs: clock.totalMs,
+    wireGBps: wireMs > 0 ? Number(bytes) / wireMs / 1e6 : 0,
+    registrations: rdma ? placement.regions.length : 0,
+    eventLoopMaxDelayMs: wire.eventLoopMaxDelayMs,
+    verified: pulled.verified,
+    notes: pulled.notes,
+    output: pulled.output,
+  };
+}
