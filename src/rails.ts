@@ -11,9 +11,18 @@ export interface RailOptions {
   readonly gidIndex?: number | undefined;
 }
 
+/** A port of an RDMA device. */
+export interface RailPort {
+  readonly device: string;
+  /** From 1. */
+  readonly port: number;
+}
+
 /** Opened NICs. Whoever opened them closes them. */
 export interface Rails {
   readonly nics: readonly NativeNic[];
+  /** Where each of them is, in the same order. */
+  readonly ports: readonly RailPort[];
   /** Devices of these that are software (rxe, siw): not RDMA hardware. */
   readonly softwareDevices: readonly string[];
   /** Why there is none; `''` when there is one. */
@@ -26,14 +35,14 @@ export interface Rails {
  * here or not active, whatever the transport), ERR_VERBS.
  */
 export async function openRails(options: RailOptions): Promise<Rails> {
-  if (options.transport === 'tcp') return { nics: [], softwareDevices: [], reason: 'TCP was asked for' };
+  if (options.transport === 'tcp') return { nics: [], ports: [], softwareDevices: [], reason: 'TCP was asked for' };
   let ports: NativeDevicePort[];
   try {
     ports = await chosenPorts(options);
   } catch (error) {
     const ours = toWeightcastError(error);
     if (options.transport === 'rdma' || options.devices !== undefined) throw ours;
-    return { nics: [], softwareDevices: [], reason: ours.message };
+    return { nics: [], ports: [], softwareDevices: [], reason: ours.message };
   }
   const nics: NativeNic[] = [];
   try {
@@ -42,7 +51,12 @@ export async function openRails(options: RailOptions): Promise<Rails> {
     await closeRails({ nics });
     throw toWeightcastError(error, { doing: 'cannot open an RDMA device' });
   }
-  return { nics, softwareDevices: ports.filter((port) => port.software).map((port) => port.device), reason: '' };
+  return {
+    nics,
+    ports: ports.map(({ device, port }) => ({ device, port })),
+    softwareDevices: ports.filter((port) => port.software).map((port) => port.device),
+    reason: '',
+  };
 }
 
 export async function closeRails(rails: Pick<Rails, 'nics'>): Promise<void> {

@@ -8,8 +8,18 @@ const frameworks = {
   trt_llm: BackendFramework.BACKEND_FRAMEWORK_TRT_LLM,
 } as const;
 
-/** The identity that the flags spell. What is not given has its proto3 default: nothing is guessed. */
-export function identityOf(flags: IdentityFlags, modelName: string): Partial<SourceIdentity> & { readonly modelName: string } {
+/**
+ * The identity that the flags spell, with `MX_MODEL_REVISION` for a revision that they do not give and `MX_SOURCE_DOMAIN` as the
+ * parameter `source_domain`. What is not given has its proto3 default: nothing is guessed.
+ */
+export function identityOf(
+  flags: IdentityFlags,
+  modelName: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Partial<SourceIdentity> & { readonly modelName: string } {
+  const { MX_MODEL_REVISION: fromEnvironment = '' } = env;
+  const revision = flags.revision ?? (fromEnvironment === '' ? undefined : fromEnvironment);
+  const domain = env['MX_SOURCE_DOMAIN']?.trim() ?? '';
   return {
     modelName,
     ...(flags.framework !== undefined && { backendFramework: frameworks[flags.framework] }),
@@ -18,7 +28,8 @@ export function identityOf(flags: IdentityFlags, modelName: string): Partial<Sou
     ...(flags.ep !== undefined && { expertParallelSize: flags.ep }),
     ...(flags.dtype !== undefined && { dtype: flags.dtype }),
     ...(flags.quantization !== undefined && { quantization: flags.quantization }),
-    ...(flags.revision !== undefined && { revision: flags.revision }),
+    ...(revision !== undefined && { revision }),
     ...(flags.mxVersion !== undefined && { mxVersion: flags.mxVersion }),
+    ...(domain !== '' && { extraParameters: { source_domain: domain } }),
   };
 }

@@ -12,14 +12,18 @@ export function seedSummaryLines(modelName: string, server: string, summary: See
     ['rank', String(summary.rank)],
     ['server', server],
     ['session id', summary.sessionId],
-    ['manifest', summary.workerEndpoint],
+    ['manifest', manifest(summary)],
     ['transports', summary.transports.join(', ') + (rdma ? '' : ` (not rdma: ${summary.transportReason})`)],
     ...(devices.length > 0 ? [['devices', devices.join(', ')]] : []),
     ['tensors', `${formatCount(summary.tensors)}, ${formatBytes(summary.bytes)}`],
     ['memory', backing(summary)],
     ['phases', phasesText(summary.phases)],
   ];
-  return [...formatTable(rows), 'ready'];
+  return [...formatTable(rows), ...summary.notes.map((note) => `note: ${note}`), 'ready'];
+}
+
+function manifest({ manifest: mode, workerEndpoint }: SeedSummary): string {
+  return mode === 'central' ? `tensors at the server, the rest at ${workerEndpoint}` : `all at ${workerEndpoint}, none at the server`;
 }
 
 function backing({ backing: kind, copiedBecause, registrations }: SeedSummary): string {

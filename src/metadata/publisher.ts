@@ -1,25 +1,33 @@
 /** Keeps one worker published: the first publication, heartbeats, and publication again when the server has lost it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WeightcastError } from '../errors.js';
-import { type SourceIdentity, SourceStatus, type WorkerMetadata } from '../gen/model_express/p2p.js';
+import { toWeightcastError, WeightcastError } from '../errors.js';
+import type { SourceIdentity, WorkerMetadata } from '../gen/model_express/p2p.js';
 import { type Logger, silentLogger } from '../observe/logger.js';
-import type { MetadataClient } from './client.js';
+import type { MetadataClient, Pod } from './client.js';
+import { Heartbeat, type WorkerVitals } from './heartbeat.js';
 
-export interface PublisherOptions {
+export interface PublisherOptions extends WorkerVitals {
   /** Stays open; the caller closes it after {@link Publisher.stop}. */
   readonly client: MetadataClient;
   readonly identity: Partial<SourceIdentity>;
   readonly worker: WorkerMetadata;
   readonly workerId: string;
-  /** Default 30 000. Servers hide a worker that was silent for 90 s. */
-  readonly heartbeatIntervalMs?: number;
+  /** The Kubernetes pod that this is, for servers that keep their records with it. */
+  readonly pod?: Pod | undefined;
+  /** Milliseconds; default 30 000. Servers hide a worker that was silent for 90 s. */
+  readonly heartbeatIntervalMs?: number | undefined;
+  /**
+   * How long publishing again is tried, from the first attempt after the server had lost the worker. Milliseconds; default
+   * 1 800 000. Afterwards nothing is tried any more.
+   */
+  readonly publishTimeoutMs?: number | undefined;
   /** Called after each publication, also a repeated one. */
-  readonly onSourceId?: (id: string) => void;
-  /** Asked before each heartbeat. While it is false (or throws) the worker is STALE, and READY again afterwards. Default: always true. */
-  readonly healthy?: () => boolean;
-  readonly logger?: Logger;
+  readonly onSourceId?: ((id: string) => void) | undefined;
+  /** The publish time-out is over: the worker is not published, and will not be. Called once, with the last failure. */
+  readonly onGivenUp?: ((error: WeightcastError) => void) | undefined;
+  readonly logger?: Logger | undefined;
   /** Aborts `start`; heartbeats afterwards end with `stop` only. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** After a refused heartbeat the next comes soon: two refusals in a row are what leads to publishing again. */
@@ -34,23 +42,24 @@ const refusalsUntilPublish = 2;
 /** Pauses before the second and third attempt to publish in one beat; then the next beat tries. */
 const publishPausesMs = [1000, 2000];
 
-/** Longest wait for the farewell of `stop`. */
-const farewellMs = 2000;
+const defaultIntervalMs = 30_000;
+const defaultPublishTimeoutMs = 1_800_000;
 
 /**
  * A server that cannot be reached is only an error for `start`. Later, calls that fail are logged as warnings and tried
- * again for as long as the publisher lives: the weights are still served, and the server may come back.
+ * again: the weights are still served, and the server may come back.
  */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #logger: Logger;
   readonly #intervalMs: number;
+  readonly #publishTimeoutMs: number;
+  readonly #heartbeat: Heartbeat;
   readonly #stopping = new AbortController();
   #sourceId = '';
-  #mustPublish = false;
+  /** When the server was first asked to take the lost worker again; `undefined` while it has it. Monotonic milliseconds. */
+  #lostSince: number | undefined;
   #refusals = 0;
-  #lastStatus: SourceStatus | undefined;
-  #everReady = false;
   #failing = false;
   #loop: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
@@ -58,23 +67,22 @@ export class Publisher {
   private constructor(options: PublisherOptions) {
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
-    this.#intervalMs = options.heartbeatIntervalMs ?? 30_000;
+    this.#intervalMs = positive('heartbeatIntervalMs', options.heartbeatIntervalMs ?? defaultIntervalMs);
+    this.#publishTimeoutMs = positive('publishTimeoutMs', options.publishTimeoutMs ?? defaultPublishTimeoutMs);
+    const { client, workerId, healthy, sourceLoad, worker } = options;
+    this.#heartbeat = new Heartbeat({ client, workerId, workerRank: worker.workerRank, healthy, sourceLoad, logger: this.#logger });
   }
 
   /**
    * Publishes and sends the first READY (STALE where `healthy` says no); resolves when both are answered.
    *
    * @throws what {@link MetadataClient.publish} and `updateStatus` throw, after one attempt; ERR_PUBLISH_REFUSED also
-   * when the server refuses the first heartbeat; ERR_ABORTED; ERR_INVALID_ARGUMENT for an interval that is not positive.
+   * when the server refuses the first heartbeat; ERR_ABORTED; ERR_INVALID_ARGUMENT for a time that is not positive.
    */
   static async start(options: PublisherOptions): Promise<Publisher> {
     const publisher = new Publisher(options);
-    if (!(publisher.#intervalMs > 0)) {
-      const text = `Expected a positive number for heartbeatIntervalMs but received ${String(publisher.#intervalMs)}`;
-      throw new WeightcastError('ERR_INVALID_ARGUMENT', text);
-    }
     await publisher.#publish(options.signal);
-    const reply = await publisher.#report(options.signal);
+    const reply = await publisher.#heartbeat.beat(options.signal);
     if (!reply.success) {
       const { server } = options.client;
       const text = `the metadata server at ${server} refused the first heartbeat: ${reply.message}`;
@@ -98,12 +106,7 @@ export class Publisher {
   async #stop(): Promise<void> {
     this.#stopping.abort();
     await this.#loop;
-    if (!this.#everReady) return;
-    try {
-      await this.#send(SourceStatus.SOURCE_STATUS_STALE, AbortSignal.timeout(farewellMs));
-    } catch (error) {
-      this.#logger.warn('cannot mark the worker STALE; the server will after its time-out', { error: String(error) });
-    }
+    await this.#heartbeat.farewell();
   }
 
   async #beat(): Promise<void> {
@@ -114,10 +117,11 @@ export class Publisher {
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
       if (stopped()) return;
       try {
-        if (this.#mustPublish) await this.#publishAgain(signal);
-        pauseMs = await this.#heartbeat(signal);
+        if (this.#lostSince !== undefined) await this.#publishAgain(signal);
+        pauseMs = await this.#heartbeatOnce(signal);
       } catch (error) {
         if (stopped()) return;
+        if (this.#givesUp(error)) return;
         this.#warn('cannot reach the metadata server; trying again', { error: String(error) });
         pauseMs = Math.min(this.#intervalMs, afterFailureMs);
       }
@@ -125,8 +129,8 @@ export class Publisher {
   }
 
   /** Resolves to the pause until the next beat. */
-  async #heartbeat(signal: AbortSignal): Promise<number> {
-    const reply = await this.#report(signal);
+  async #heartbeatOnce(signal: AbortSignal): Promise<number> {
+    const reply = await this.#heartbeat.beat(signal);
     if (reply.success) {
       if (this.#failing) this.#logger.info('the metadata server answers again', { sourceId: this.#sourceId });
       this.#failing = false;
@@ -136,7 +140,7 @@ export class Publisher {
     this.#refusals++;
     this.#warn('heartbeat refused', { message: reply.message, refusals: this.#refusals });
     if (this.#refusals < refusalsUntilPublish) return Math.min(this.#intervalMs, afterRefusalMs);
-    this.#mustPublish = true;
+    this.#lostSince = performance.now();
     this.#refusals = 0;
     return 0;
   }
@@ -150,7 +154,7 @@ export class Publisher {
       } catch (error) {
         const pauseMs = publishPausesMs[attempt];
         const unreachable = error instanceof WeightcastError && error.code === 'ERR_SERVER_UNREACHABLE';
-        if (!unreachable || pauseMs === undefined) throw error;
+        if (!unreachable || pauseMs === undefined || this.#timedOut()) throw error;
         this.#warn('cannot publish again; trying again', { error: String(error) });
         await sleep(pauseMs, undefined, { signal });
       }
@@ -158,39 +162,40 @@ export class Publisher {
   }
 
   async #publish(signal: AbortSignal | undefined): Promise<void> {
-    const { client, identity, worker, workerId, onSourceId } = this.#options;
-    this.#sourceId = await client.publish({ identity, worker, workerId }, signal);
-    this.#mustPublish = false;
-    this.#lastStatus = undefined;
+    const { client, identity, worker, workerId, pod, onSourceId } = this.#options;
+    this.#sourceId = await client.publish({ identity, worker, workerId, pod }, signal);
+    this.#lostSince = undefined;
+    this.#heartbeat.published(this.#sourceId);
     onSourceId?.(this.#sourceId);
   }
 
-  /** READY, or a single STALE and then silence while the worker is not healthy. */
-  async #report(signal: AbortSignal | undefined): Promise<{ success: boolean; message: string }> {
-    const status = this.#isHealthy() ? SourceStatus.SOURCE_STATUS_READY : SourceStatus.SOURCE_STATUS_STALE;
-    if (status === SourceStatus.SOURCE_STATUS_STALE && this.#lastStatus === status) return { success: true, message: '' };
-    const reply = await this.#send(status, signal);
-    if (reply.success) this.#lastStatus = status;
-    if (status === SourceStatus.SOURCE_STATUS_READY) this.#everReady = true;
-    return reply;
+  #timedOut(): boolean {
+    return this.#lostSince !== undefined && performance.now() - this.#lostSince > this.#publishTimeoutMs;
   }
 
-  #isHealthy(): boolean {
-    try {
-      return this.#options.healthy?.() ?? true;
-    } catch (error) {
-      this.#logger.warn('the health check threw', { error: String(error) });
-      return false;
-    }
-  }
-
-  #send(status: SourceStatus, signal: AbortSignal | undefined): Promise<{ success: boolean; message: string }> {
-    const { client, worker, workerId } = this.#options;
-    return client.updateStatus({ mxSourceId: this.#sourceId, workerId, workerRank: worker.workerRank, status }, signal);
+  #givesUp(error: unknown): boolean {
+    if (!this.#timedOut()) return false;
+    const { client, workerId, onGivenUp } = this.#options;
+    const last = toWeightcastError(error);
+    const { server } = client;
+    this.#logger.error('publishing again failed for too long and is given up: targets do not find these weights any more', {
+      server,
+      workerId,
+      timeoutMs: this.#publishTimeoutMs,
+      error: last.message,
+    });
+    const text = `cannot publish worker ${workerId} again at ${server} for ${this.#publishTimeoutMs} ms, given up: ${last.message}`;
+    onGivenUp?.(new WeightcastError(last.code, text, { cause: last, peer: server }));
+    return true;
   }
 
   #warn(message: string, fields: object): void {
     this.#failing = true;
     this.#logger.warn(message, { server: this.#options.client.server, ...fields });
   }
+}
+
+function positive(name: string, value: number): number {
+  if (value > 0) return value;
+  throw new WeightcastError('ERR_INVALID_ARGUMENT', `Expected a positive number for ${name} but received ${value}`);
 }

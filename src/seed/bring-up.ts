@@ -1,18 +1,21 @@
 /** The steps that make a seed, in order, and what each leaves to be closed. */
 import { randomBytes } from 'node:crypto';
 import { throwIfAborted, toWeightcastError } from '../errors.js';
-import { SourceIdentity, WorkerMetadata } from '../gen/model_express/p2p.js';
 import { defaultHost } from '../handshake/index.js';
+import { completeIdentity } from '../identity/index.js';
 import { MetadataClient } from '../metadata/client.js';
-import { Publisher } from '../metadata/publisher.js';
-import { WorkerServer } from '../metadata/worker/server.js';
 import { silentLogger } from '../observe/logger.js';
 import { closeRails, openRails, type Rails } from '../rails.js';
-import { rangesOf, openModelFile, type ContentRange, type SeedContent } from './content.js';
+import { drain, openWorker, publish } from './announce.js';
+import { rangesOf, type ContentRange, type SeedContent } from './content.js';
 import { SeedDataPlane } from './data-plane.js';
+import { decideManifest } from './manifest-mode.js';
 import { checksumTensors, descriptorsOf, manifestOf } from './manifest.js';
 import type { SeedOptions, SeedPhase, SeedSummary } from './options.js';
 import { register, type Registered } from './register.js';
+
+/** How long the end of a seed waits for targets that hold a lease. Milliseconds. */
+const defaultDrainMs = 30_000;
 
 /** Closes one thing that bringing a seed up opened; called in reverse order. */
 export type Cleanup = () => Promise<void> | void;
@@ -32,8 +35,8 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     return value;
   };
 
-  const identity = SourceIdentity.fromPartial(options.identity);
-  const client = new MetadataClient(options.server);
+  const identity = completeIdentity(options.identity);
+  const client = new MetadataClient(options.server, { security: options.security, logger });
   cleanups.push(() => {
     client.close();
   });
@@ -46,51 +49,28 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     content.close();
   });
   const ranges = rangesOf(content.tensors);
+  // A list that is too large is found out before anything is registered.
+  const decision = decideManifest(options.manifest ?? 'auto', descriptorsOf(content));
+  if (decision.note !== '') logger.warn(decision.note);
   const rails = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
   cleanups.push(() => closeRails(rails));
   const { registered, reason } = await phase('register', () => registerOn(rails, content, ranges, options));
   if (registered !== undefined) cleanups.push(() => registered.close());
   const nics = registered === undefined ? [] : rails.nics;
+  const ports = registered === undefined ? [] : rails.ports;
 
   const checksums = options.checksums === false ? undefined : await phase('checksum', () => checksumTensors(content, signal));
   const manifest = await manifestOf(content, checksums);
-  const tensors = descriptorsOf(content);
 
   const plane = await SeedDataPlane.open({ host, nics, content, ranges, registered, tcp: transport !== 'rdma', logger });
   cleanups.push(() => plane.close());
-  const worker = await WorkerServer.listen({
-    host,
-    worker: {
-      workerId,
-      workerRank: rank,
-      accelerator: '',
-      tensors,
-      manifest: () => Promise.resolve(manifest),
-      openFile: (name) => openModelFile(content, name),
-    },
-    logger,
-  });
+  // Registration may have replaced regions by copies, elsewhere in memory.
+  const tensors = descriptorsOf(content);
+  const ready = { options, client, identity, workerId, rank, host, content, tensors, manifest, decision, plane, ports, logger };
+  const worker = await openWorker(ready);
   cleanups.push(() => worker.close());
-
-  const publisher = await phase('publish', () =>
-    Publisher.start({
-      client,
-      identity,
-      worker: WorkerMetadata.fromPartial({
-        workerRank: rank,
-        backendMetadata: { $case: 'transferEngineSessionId', value: plane.sessionId },
-        sourcePayload: { $case: 'tensorSource', value: { tensors } },
-        workerGrpcEndpoint: worker.endpoint,
-      }),
-      workerId,
-      onSourceId: (id) => {
-        worker.setSourceId(id);
-      },
-      logger,
-      ...(options.heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs: options.heartbeatIntervalMs }),
-      ...(signal === undefined ? {} : { signal }),
-    }),
-  );
+  const publisher = await phase('publish', () => publish(ready, worker));
+  cleanups.push(() => drain(worker, options.drainTimeoutMs ?? defaultDrainMs, logger));
   cleanups.push(() => publisher.stop());
 
   return {
@@ -99,6 +79,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     rank,
     sessionId: plane.sessionId,
     workerEndpoint: worker.endpoint,
+    manifest: decision.mode,
     transports: [...(nics.length > 0 ? (['rdma'] as const) : []), ...(transport === 'rdma' ? [] : (['tcp'] as const))],
     devices: nics.map((nic) => nic.device),
     softwareDevices: nics.length > 0 ? rails.softwareDevices : [],
@@ -109,6 +90,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     copiedBecause: registered?.copiedBecause ?? '',
     registrations: registered?.ranges.length ?? 0,
     phases,
+    notes: decision.note === '' ? [] : [decision.note],
   };
 }
 

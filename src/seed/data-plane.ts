@@ -37,6 +37,9 @@ const TCP_THREADS = 2;
 export class SeedDataPlane {
   readonly sessionId: string;
   readonly descriptor: SegmentDescriptor;
+  /** What accepts connections of peers, at an address that this process itself can use. */
+  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+
   private constructor(
     private readonly listener: HandshakeListener,
     private readonly responder: Responder,
@@ -46,6 +49,11 @@ export class SeedDataPlane {
   ) {
     this.sessionId = formatAddress(host, listener.port);
     this.descriptor = describe(this.sessionId);
+    const own = bindAddress(host) || '127.0.0.1';
+    this.listeners = [
+      { name: 'the handshake listener', host: own, port: listener.port },
+      ...(tcpServer === undefined ? [] : [{ name: 'the TCP server', host: own, port: tcpServer.port }]),
+    ];
   }
 
   static async open(options: DataPlaneOptions): Promise<SeedDataPlane> {

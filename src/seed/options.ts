@@ -1,6 +1,12 @@
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import type { WeightcastError } from '../errors.js';
+import type { Pod } from '../metadata/client.js';
+import type { Topology } from '../metadata/selection/index.js';
 import type { Logger } from '../observe/logger.js';
 import type { TensorMemory } from '../region.js';
+import type { EndpointLimits } from '../rpc/endpoint-limits.js';
+import type { ClientSecurity, ServerTlsFiles } from '../security/tls-files.js';
+import type { ManifestMode } from './manifest-mode.js';
 
 /** Which wire to offer. `auto`: RDMA where a device is active, and TCP beside it. */
 export type TransportChoice = 'auto' | 'rdma' | 'tcp';
@@ -12,8 +18,10 @@ export type SeedPhase = 'open' | 'prepare' | 'register' | 'checksum' | 'publish'
 export interface SeedOptions {
   /** Who these weights are. Fields left out have their proto3 defaults; targets must use equal ones. */
   readonly identity: Partial<SourceIdentity> & { readonly modelName: string };
-  /** The metadata server, `host:port`. */
+  /** The metadata server, `host:port`; `https://` before it means TLS. */
   readonly server: string;
+  /** Certificates and bearer token, for the server. */
+  readonly security?: ClientSecurity;
   /** Worker rank, default 0: pp_rank × tp_size + tp_rank. */
   readonly rank?: number;
   /** Default: 8 random hex digits. */
@@ -28,8 +36,45 @@ export interface SeedOptions {
   readonly host?: string;
   /** XXH3-64 of each tensor, computed before publishing and verified by targets. Default true. */
   readonly checksums?: boolean;
-  /** Default 30 000 ms. */
+  /**
+   * Who hands the tensor list out. `central`: the server, which SGLang's targets over Mooncake's TransferEngine need.
+   * `worker`: this seed's own endpoint, for peers that know how to ask there; the server's record stays small. `auto`
+   * (default): central, unless a reply of the server with the list would be above 100 MiB.
+   */
+  readonly manifest?: ManifestMode;
+  /**
+   * What the weights are laid out for: `cuda`, `xpu`, …. Default `''`, unknown, which fits every target but those that name an
+   * accelerator and want quantised weights: these take no risk.
+   */
+  readonly accelerator?: string;
+  /** Where this seed runs, for targets that prefer near ones: domain → value, for example `{ block: 'b1', rack: 'r3' }`. */
+  readonly topology?: Topology;
+  /** Prometheus metrics of the inference engine beside this seed: its cache usage counts as load, beside that of the RDMA ports. */
+  readonly runtimeMetricsUrl?: string;
+  /** The Kubernetes pod that this is. */
+  readonly pod?: Pod;
+  /** Milliseconds; default 30 000. */
   readonly heartbeatIntervalMs?: number;
+  /** How long publishing again is tried when the server has lost this seed. Milliseconds; default 1 800 000. */
+  readonly publishTimeoutMs?: number;
+  /**
+   * That time is over: targets do not find this seed any more, and nothing will change that. It serves whoever knows it until
+   * it is closed. Called once.
+   */
+  readonly onLost?: (error: WeightcastError) => void;
+  /** Port of the gRPC endpoint with manifests, files and leases; default 0, a free one. */
+  readonly workerPort?: number;
+  /**
+   * Certificates of that endpoint. It is then published as `https://host:port`, which Weightcast's targets understand and
+   * ModelExpress' own clients, which speak no TLS with workers, do not. The data plane stays as it is.
+   */
+  readonly workerTls?: ServerTlsFiles;
+  /** What one client, and all of them, may take of that endpoint; absent ones have defaults. */
+  readonly workerLimits?: Partial<EndpointLimits>;
+  /** Time in which a target is done. A lease that it does not give back lasts 2 × (at least 120 s) + 30 s. Milliseconds; default 900 000. */
+  readonly transferTimeoutMs?: number;
+  /** How long `close` waits for targets that hold a lease. Milliseconds; default 30 000; 0: not at all. */
+  readonly drainTimeoutMs?: number;
   /**
    * Runs before registration, with the phase `prepare`. An engine that post-processes weights (quantised models) does
    * so here: what is published is what was registered.
@@ -60,8 +105,10 @@ export interface SeedSummary {
   readonly rank: number;
   /** `host:port` of the handshake, which peers open. */
   readonly sessionId: string;
-  /** `host:port` of the gRPC endpoint with manifests and files. */
+  /** `host:port` of the gRPC endpoint with manifests and files; `https://` before it with TLS. */
   readonly workerEndpoint: string;
+  /** Who hands the tensor list out. */
+  readonly manifest: 'central' | 'worker';
   /** What peers can read by. */
   readonly transports: readonly ('rdma' | 'tcp')[];
   /** RDMA devices in use. */
@@ -80,4 +127,6 @@ export interface SeedSummary {
   readonly registrations: number;
   /** Milliseconds of each phase. */
   readonly phases: Readonly<Record<SeedPhase, number>>;
+  /** What is not as one would expect, in sentences. */
+  readonly notes: readonly string[];
 }

@@ -43,7 +43,10 @@ export class Seed implements AsyncDisposable {
     return this.summary.sourceId;
   }
 
-  /** Marks the source STALE, stops answering, deregisters. Running reads fail at their targets. Idempotent, never throws. */
+  /**
+   * Marks the source STALE, waits for targets that hold a lease (`drainTimeoutMs`; targets of older ModelExpress versions hold
+   * none), stops answering, deregisters. Reads that still run fail at their targets. Idempotent, never throws.
+   */
   close(): Promise<void> {
     this.closing ??= closeAll(this.cleanups);
     return this.closing;
@@ -75,6 +78,16 @@ function checkOptions(options: SeedOptions): void {
     throw new WeightcastError('ERR_INVALID_ARGUMENT', `seed: expected an unsigned 32-bit integer for rank but received ${String(rank)}`);
   }
   if (options.workerId === '') throw new WeightcastError('ERR_INVALID_ARGUMENT', 'seed: expected a non-empty workerId');
+  const { workerPort = 0, drainTimeoutMs = 0 } = options;
+  if (!Number.isInteger(workerPort) || workerPort < 0 || workerPort > 65_535) {
+    throw new WeightcastError('ERR_INVALID_ARGUMENT', `seed: expected a port from 0 to 65535 for workerPort but received ${workerPort}`);
+  }
+  if (!(drainTimeoutMs >= 0)) {
+    throw new WeightcastError(
+      'ERR_INVALID_ARGUMENT',
+      `seed: expected a time, 0 or more, for drainTimeoutMs but received ${drainTimeoutMs}`,
+    );
+  }
 }
 
 async function closeAll(cleanups: readonly Cleanup[]): Promise<void> {

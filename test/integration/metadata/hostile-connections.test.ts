@@ -53,10 +53,11 @@ describe('a gRPC port of ours lives on after', () => {
         other.close();
       });
       const id = await client.publish({ identity, worker: worker(), workerId: 'w' });
+      endpoint.setSourceId(id);
       const ports = [server.port, Number(endpoint.endpoint.split(':')[1])];
       await Promise.all(ports.flatMap((port) => [greet(port, bytes, false), greet(port, bytes, true)]));
       assert.equal((await client.getMetadata(id, 'w'))?.identity?.modelName, 'Test/Model');
-      assert.equal((await other.tensorManifest('', 'w')).workerId, 'w');
+      assert.equal((await other.tensorManifest(id, 'w')).workerId, 'w');
     });
   }
 

@@ -1,0 +1,63 @@
+/** Flags of `seed` that say how the weights are offered, and what they become. */
+import type { Command } from 'commander';
+import type { SeedOptions } from '../seed/index.js';
+import { integer, nonEmpty, oneOf, seconds } from './parse.js';
+import { UsageError } from './usage-error.js';
+
+const manifests = ['auto', 'central', 'worker'] as const;
+
+export interface OfferFlags {
+  readonly manifest?: (typeof manifests)[number];
+  readonly accelerator?: string;
+  readonly workerPort?: number;
+  readonly workerTlsCert?: string;
+  readonly workerTlsKey?: string;
+  readonly workerTlsClientCa?: string;
+  readonly publishTimeout?: number;
+  readonly drain?: number;
+}
+
+export function addOfferOptions(command: Command): Command {
+  return command
+    .option(
+      '--manifest <mode>',
+      'who hands the tensor list out: central (the server), worker (this seed) or auto (default: MX_P2P_METADATA, else auto)',
+      oneOf('a mode', manifests),
+    )
+    .option('--accelerator <name>', 'what the weights are laid out for: cuda, xpu, … (default: not said)', nonEmpty('an accelerator'))
+    .option(
+      '--worker-port <n>',
+      'port of the endpoint with manifests and files (default: MX_WORKER_GRPC_PORT, else a free one)',
+      integer('a port', 0, 65_535),
+    )
+    .option('--worker-tls-cert <file>', 'certificate of that endpoint, PEM; with --worker-tls-key', nonEmpty('a file'))
+    .option('--worker-tls-key <file>', 'its private key, PEM', nonEmpty('a file'))
+    .option(
+      '--worker-tls-client-ca <file>',
+      'let only targets in whose certificate one of these authorities signed, PEM',
+      nonEmpty('a file'),
+    )
+    .option(
+      '--publish-timeout <s>',
+      'how long to try to publish again once the server has lost this seed (default: MX_PUBLISH_TIMEOUT_SECS, else 1800)',
+      seconds('a time', 1),
+    )
+    .option('--drain <s>', 'how long to wait at the end for targets that still read (default: 30)', seconds('a time', 0));
+}
+
+/** @throws UsageError when one of certificate and key is missing. */
+export function offerOptionsOf(flags: OfferFlags): Partial<SeedOptions> {
+  const { manifest, accelerator, workerPort, workerTlsCert: certFile, workerTlsKey: keyFile, workerTlsClientCa: clientCaFile } = flags;
+  if ((certFile === undefined) !== (keyFile === undefined)) throw new UsageError('--worker-tls-cert and --worker-tls-key belong together');
+  if (clientCaFile !== undefined && certFile === undefined) {
+    throw new UsageError('--worker-tls-client-ca needs --worker-tls-cert and --worker-tls-key');
+  }
+  return {
+    ...(manifest !== undefined && { manifest }),
+    ...(accelerator !== undefined && { accelerator }),
+    ...(workerPort !== undefined && { workerPort }),
+    ...(certFile !== undefined && keyFile !== undefined && { workerTls: { certFile, keyFile, clientCaFile } }),
+    ...(flags.publishTimeout !== undefined && { publishTimeoutMs: flags.publishTimeout }),
+    ...(flags.drain !== undefined && { drainTimeoutMs: flags.drain }),
+  };
+}
