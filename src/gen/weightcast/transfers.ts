@@ -55,6 +55,8 @@ export interface ReportTransferRequest {
   elapsedMs: bigint;
   /** "ERR_PEER_LOST: ...", of a failed one */
   error: string;
+  /** of elapsed_ms, spent in the phase "wire" */
+  wireMs: bigint;
 }
 
 export interface ReportTransferResponse {
@@ -75,6 +77,7 @@ function createBaseReportTransferRequest(): ReportTransferRequest {
     totalBytes: 0n,
     elapsedMs: 0n,
     error: "",
+    wireMs: 0n,
   };
 }
 
@@ -127,6 +130,12 @@ export const ReportTransferRequest: MessageFns<ReportTransferRequest> = {
     }
     if (message.error !== "") {
       writer.uint32(106).string(message.error);
+    }
+    if (message.wireMs !== 0n) {
+      if (BigInt.asUintN(64, message.wireMs) !== message.wireMs) {
+        throw new globalThis.Error("value provided for field message.wireMs of type uint64 too large");
+      }
+      writer.uint32(112).uint64(message.wireMs);
     }
     return writer;
   },
@@ -248,6 +257,14 @@ export const ReportTransferRequest: MessageFns<ReportTransferRequest> = {
             message.error = reader.string();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.wireMs = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -280,6 +297,7 @@ export const ReportTransferRequest: MessageFns<ReportTransferRequest> = {
       : 0n;
     message.elapsedMs = (object.elapsedMs !== undefined && object.elapsedMs !== null) ? BigInt(object.elapsedMs) : 0n;
     message.error = object.error ?? "";
+    message.wireMs = (object.wireMs !== undefined && object.wireMs !== null) ? BigInt(object.wireMs) : 0n;
     return message;
   },
 };

@@ -14,16 +14,24 @@ export type CallOutcome =
 
 export type StoreOperation = 'publish' | 'list' | 'get' | 'update_status' | 'remove_worker';
 
+/** What the reaper does to silent workers. */
+export type ReaperAction = 'marked_stale' | 'removed';
+
 export interface ServerObserver {
   /** @param method for example `PublishMetadata`. */
   callStarted(method: string): void;
   /** Each started call ends once. */
   callEnded(method: string, outcome: CallOutcome, seconds: number): void;
+  /** A call that was refused before it started. */
+  callRejected(method: string, outcome: CallOutcome): void;
   storeOperation(operation: StoreOperation, ok: boolean, seconds: number): void;
+  workerReaped(action: ReaperAction): void;
 }
 
 export const silentObserver: ServerObserver = {
   callStarted: () => undefined,
   callEnded: () => undefined,
+  callRejected: () => undefined,
   storeOperation: () => undefined,
+  workerReaped: () => undefined,
 };

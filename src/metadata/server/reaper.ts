@@ -52,7 +52,7 @@ export class Reaper {
   async pass(): Promise<void> {
     const { store, clock, logger } = this.#options;
     const now = clock();
-    let workers: WorkerListing[];
+    let workers: readonly WorkerListing[];
     try {
       workers = await store.list();
     } catch (error) {

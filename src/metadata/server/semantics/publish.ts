@@ -2,9 +2,11 @@
 import { WireType } from '@bufbuild/protobuf/wire';
 import type { PublishMetadataResponse } from '../../../gen/model_express/p2p.js';
 import { decodeIdentity, mxSourceId } from '../../../identity/index.js';
+import { attributesField } from '../../stores/reserved.js';
 import type { MetadataStore } from '../../stores/store.js';
 import { FieldReader, merge } from '../../wire/fields.js';
 import { parseWorker } from '../../wire/worker.js';
+import { type Answer, done, invalid, reading } from './answer.js';
 import { sourceAttributes } from './attributes.js';
 
 /**
@@ -12,30 +14,35 @@ import { sourceAttributes } from './attributes.js';
  * validated but that the four parts are there.
  *
  * @param request a `PublishMetadataRequest` message, encoded.
- * @throws what the store throws, and on bytes that are no protobuf message.
+ * @throws what the store throws; MalformedRequest on bytes that are no such message.
  */
-export async function publishMetadata(store: MetadataStore, request: Buffer): Promise<PublishMetadataResponse> {
-  const { identity: encoded, worker: message, workerId } = split(request);
-  if (encoded === undefined) return publishRefused('identity is required');
-  const identity = decodeIdentity(encoded);
-  if (identity.modelName === '') return publishRefused('identity.model_name is required');
-  if (workerId === '') return publishRefused('worker_id is required');
-  if (message === undefined) return publishRefused('worker is required');
+export async function publishMetadata(store: MetadataStore, request: Buffer): Promise<Answer<PublishMetadataResponse>> {
+  const { identity: encoded, worker: message, workerId } = reading(() => split(request));
+  if (encoded === undefined) return invalid(publishRefused('identity is required'));
+  const identity = reading(() => decodeIdentity(encoded));
+  if (identity.modelName === '') return invalid(publishRefused('identity.model_name is required'));
+  if (workerId === '') return invalid(publishRefused('worker_id is required'));
+  if (message === undefined) return invalid(publishRefused('worker is required'));
+  if (workerId === attributesField) return invalid(publishFailed(`worker_id '${workerId}' is reserved; choose another`));
 
-  const worker = parseWorker(message);
+  const worker = reading(() => parseWorker(message));
   const sourceId = mxSourceId(identity);
   await store.publish(sourceId, workerId, sourceAttributes(identity, Buffer.from(encoded)), worker);
   const tensors = worker.payload.kind === 'tensors' ? worker.payload.count : 0;
   const where = `source_id=${sourceId}, worker_id=${workerId}, worker_rank=${String(worker.workerRank)}`;
-  return {
+  return done({
     success: true,
     message: `Published metadata for '${identity.modelName}' (${where}, ${String(tensors)} tensors)`,
     mxSourceId: sourceId,
     workerId,
-  };
+  });
 }
 
-export function publishRefused(message: string): PublishMetadataResponse {
+export function publishFailed(reason: string): PublishMetadataResponse {
+  return publishRefused(`Failed to publish metadata: ${reason}`);
+}
+
+function publishRefused(message: string): PublishMetadataResponse {
   return { success: false, message, mxSourceId: '', workerId: '' };
 }
 
