@@ -6,13 +6,16 @@
  * @packageDocumentation
  */
 export { WeightcastError } from './errors.js';
-export type { ErrorCode, ErrorDetails } from './errors.js';
+export type { ErrorCode, ErrorDetails, SourceAttempt } from './errors.js';
 export { canonicalJson, mxSourceId, pythonMxSourceId } from './identity/index.js';
 export { BackendFramework, MxSourceType, SourceIdentity, SourceStatus } from './gen/model_express/p2p.js';
 export { MetadataClient } from './metadata/client.js';
+export type { MetadataClientOptions, Pod } from './metadata/client.js';
 export { MetadataServer } from './metadata/server/server.js';
 export { MAX_WINDOW_BYTES, Region } from './region.js';
 export type { TensorMemory } from './region.js';
+export type { EndpointLimits } from './rpc/endpoint-limits.js';
+export type { ClientSecurity, ClientTlsFiles, ServerTlsFiles } from './security/tls-files.js';
 export * from './seed/index.js';
 export * from './target/index.js';
 export { createLogger, silentLogger } from './observe/logger.js';

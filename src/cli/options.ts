@@ -1,6 +1,9 @@
 /** Flags that commands share, and what they become. */
+import { existsSync } from 'node:fs';
 import { Option, type Command } from 'commander';
-import { deviceList, hostAddress, hostAndPort, integer, nonEmpty, oneOf } from './parse.js';
+import type { Logger } from '../observe/logger.js';
+import type { ClientSecurity } from '../security/tls-files.js';
+import { deviceList, hostAddress, integer, nonEmpty, oneOf, serverAddress } from './parse.js';
 import { UsageError } from './usage-error.js';
 
 export interface CommonFlags {
@@ -61,8 +64,8 @@ const serverVariables = ['MODEL_EXPRESS_URL', 'MX_SERVER_ADDRESS'] as const;
 export function addServerOption(command: Command): Command {
   return command.option(
     '--server <url>',
-    `metadata server, host:port (default: ${serverVariables.join(', ')} of the environment)`,
-    hostAndPort('the metadata server', 1),
+    `metadata server, host:port, with https:// before it for TLS (default: ${serverVariables.join(', ')} of the environment)`,
+    serverAddress('the metadata server'),
   );
 }
 
@@ -73,10 +76,69 @@ export function serverOf(flags: ServerFlags, env: Readonly<Record<string, string
   if (variable === undefined) throw new UsageError('no metadata server: give --server host:port (weightcast serve starts one)');
   const value = env[variable] ?? '';
   try {
-    return hostAndPort('the metadata server', 1)(value);
+    return serverAddress('the metadata server')(value);
   } catch (error) {
     throw new UsageError(`${variable} is "${value}": ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+export interface SecurityFlags {
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsServerName?: string;
+  readonly tokenFile?: string;
+}
+
+/** Where Kubernetes mounts the token of a pod that ModelExpress' charts deploy. */
+const defaultTokenFile = '/var/run/secrets/tokens/modelexpress';
+
+/** Flags that say whom a client trusts, and how it proves who it is. */
+export function addSecurityOptions(command: Command): Command {
+  return command
+    .option(
+      '--tls-ca <file>',
+      "authorities that may have signed the server's certificate, PEM (default: MODEL_EXPRESS_TLS_CA_FILE); switches TLS on",
+      nonEmpty('a file'),
+    )
+    .option('--tls-cert <file>', 'own certificate, PEM, for servers that ask for one; with --tls-key', nonEmpty('a file'))
+    .option('--tls-key <file>', 'its private key, PEM', nonEmpty('a file'))
+    .option('--tls-server-name <name>', "name in the server's certificate (default: the host of its address)", nonEmpty('a name'))
+    .option('--token-file <file>', `file with the bearer token (default: MX_AUTH_TOKEN_PATH, ${defaultTokenFile})`, nonEmpty('a file'));
+}
+
+/**
+ * Flag before environment. Files are read when the client is made. A token file that nobody named is used where it
+ * exists, so that a machine outside of Kubernetes is not warned of it at every command.
+ *
+ * @param logger hears of an environment variable that is not used because it makes no sense.
+ * @throws UsageError when one of `--tls-cert` and `--tls-key` is missing.
+ */
+export function securityOf(flags: SecurityFlags, env: Readonly<Record<string, string | undefined>>, logger?: Logger): ClientSecurity {
+  if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) throw new UsageError('--tls-cert and --tls-key belong together');
+  const caFile = flags.tlsCa ?? valueOf(env, 'MODEL_EXPRESS_TLS_CA_FILE');
+  const tls = { caFile, certFile: flags.tlsCert, keyFile: flags.tlsKey, serverName: flags.tlsServerName };
+  const named = flags.tokenFile ?? valueOf(env, 'MX_AUTH_TOKEN_PATH');
+  const tokenTtlMs = tokenTtlOf(env, logger);
+  return {
+    ...(Object.values(tls).some((value) => value !== undefined) && { tls }),
+    ...((named !== undefined || existsSync(defaultTokenFile)) && { tokenFile: named ?? defaultTokenFile }),
+    ...(tokenTtlMs !== undefined && { tokenTtlMs }),
+  };
+}
+
+function valueOf(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
+  return env[name] === '' ? undefined : env[name];
+}
+
+/** As ModelExpress' client has it, a bad value is the default and a warning, no error. */
+function tokenTtlOf(env: Readonly<Record<string, string | undefined>>, logger: Logger | undefined): number | undefined {
+  const text = valueOf(env, 'MX_AUTH_TOKEN_TTL_SECONDS');
+  if (text === undefined) return undefined;
+  const seconds = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds * 1000;
+  logger?.warn('MX_AUTH_TOKEN_TTL_SECONDS is no number of seconds; the default of 60 s is used', { value: text });
+  return undefined;
 }
 
 export interface WireFlags {

@@ -62,6 +62,33 @@ export function oneOf<const T extends string>(what: string, choices: readonly T[
   };
 }
 
+/** Some of a fixed set, separated by commas; returns them in the order of the set. */
+export function someOf<const T extends string>(what: string, choices: readonly T[]): (text: string) => readonly T[] {
+  return (text) => {
+    const names = text.split(',').map((name) => name.trim());
+    if (names.some((name) => !choices.some((choice) => choice === name))) {
+      throw new InvalidArgumentError(`Expected ${what}, separated by commas: ${choices.join(', ')}.`);
+    }
+    return choices.filter((choice) => names.includes(choice));
+  };
+}
+
+/** `1,16,64`: integers of a range. */
+export function integers(what: string, min: number, max: number): (text: string) => readonly number[] {
+  const one = integer(what, min, max);
+  return (text) => text.split(',').map((member) => one(member.trim()));
+}
+
+/** A URL of `http:` or `https:`. */
+export function httpUrl(what: string): (text: string) => string {
+  return (text) => {
+    if (!URL.canParse(text) || !/^https?:\/\//i.test(text)) {
+      throw new InvalidArgumentError(`Expected the URL of ${what}, for example http://127.0.0.1:9401/metrics.`);
+    }
+    return text;
+  };
+}
+
 /** Text that is not empty. */
 export function nonEmpty(what: string): (text: string) => string {
   return (text) => {
@@ -99,7 +126,7 @@ export function hostAddress(text: string): string {
  */
 export function hostAndPort(what: string, lowestPort: 0 | 1): (text: string) => string {
   return (text) => {
-    if (/^https:/i.test(text)) throw new InvalidArgumentError('TLS is not supported: give host:port or http://host:port.');
+    if (/^https:/i.test(text)) throw new InvalidArgumentError(`Expected ${what} as plain host:port: https:// says nothing here.`);
     const plain = text.replace(/^http:\/\//i, '').replace(/\/$/, '');
     const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(plain);
     const [, v6, name, port] = match ?? [];
@@ -109,6 +136,12 @@ export function hostAndPort(what: string, lowestPort: 0 | 1): (text: string) => 
     }
     return plain;
   };
+}
+
+/** `host:port` of a gRPC server to call. `https://` in front stays: it means TLS; `http://` and a last `/` are dropped. */
+export function serverAddress(what: string): (text: string) => string {
+  const plain = hostAndPort(what, 1);
+  return (text) => (/^https:\/\/(?!https?:)/i.test(text) ? `https://${plain(text.slice('https://'.length))}` : plain(text));
 }
 
 /** A name in /dev/shm, with or without the leading slash. */

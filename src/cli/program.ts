@@ -1,8 +1,10 @@
 /** The command line as a whole. Importing it costs little: every command loads the library when it runs. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../version.js';
+import { addBench } from './commands/bench.js';
 import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
+import { addHealth } from './commands/health.js';
 import { addPull } from './commands/pull.js';
 import { addSeed } from './commands/seed.js';
 import { addServe } from './commands/serve.js';
@@ -49,13 +51,8 @@ export function buildProgram(io: CliIo, run: RunCommand): Command {
       writeErr: () => undefined,
     })
     .enablePositionalOptions();
-  for (const add of [addServe, addSeed, addPull, addSources, addDoctor, addDemo]) add(program, run);
+  for (const add of [addServe, addSeed, addPull, addSources, addHealth, addDoctor, addDemo, addBench]) add(program, run);
   return program;
-}
-
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return (manifest as { version: string }).version;
 }
 
 function usageErrorOf(error: unknown): unknown {

@@ -11,9 +11,12 @@ import {
   type SourceStatus,
   type WorkerMetadata,
 } from '../gen/model_express/p2p.js';
+import { type ReportTransferRequest, TransferServiceService as TransferService } from '../gen/weightcast/transfers.js';
 import { completeIdentity, decodeIdentity } from '../identity/index.js';
-import { formatAddress, parseAddress } from '../rpc/address.js';
+import type { Logger } from '../observe/logger.js';
+import { formatAddress, parseTarget } from '../rpc/address.js';
 import { type Method, RpcClient } from '../rpc/rpc-client.js';
+import type { ClientSecurity } from '../security/tls-files.js';
 import { field, FieldReader, subMessage } from './wire/fields.js';
 import { decodeWorker, encodeWorker } from './wire/worker-codec.js';
 
@@ -32,6 +35,13 @@ export type ListSourcesFilter = Partial<Omit<ListSourcesRequest, 'identity'>> & 
   readonly identity?: Partial<SourceIdentity> | undefined;
 };
 
+/** A Kubernetes pod, as its own environment names it. A server that keeps records in Kubernetes lets them go with it. */
+export interface Pod {
+  readonly name?: string | undefined;
+  readonly uid?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
 /** What was published, with the live status and time. */
 export interface PublishedWorker {
   /** `tensors` and `sourcePayload` hold one and the same array. Status and time are the server's. */
@@ -40,11 +50,22 @@ export interface PublishedWorker {
   readonly identity: SourceIdentity | undefined;
 }
 
+/** How a {@link MetadataClient} calls. */
+export interface MetadataClientOptions {
+  /** Deadline of each call; default 30 000. */
+  readonly timeoutMs?: number | undefined;
+  /** Certificates and bearer token. Default: no token, and clear text unless the address begins with `https://`. */
+  readonly security?: ClientSecurity | undefined;
+  /** Hears, once, of a token file that cannot be used. Default: nobody. */
+  readonly logger?: Logger | undefined;
+}
+
 /**
  * Connects at the first call; no call waits for a server that cannot be reached. A call that fails rejects with
  * ERR_SERVER_UNREACHABLE (no connection, or no answer in time) or ERR_SERVER (the server refused, for example a message
- * above 100 MiB), with gRPC's status, the server's own message and its address; with ERR_ABORTED when its signal fires;
- * with ERR_CLOSED after `close`. HTTP proxies of the environment are not used.
+ * above 100 MiB), with gRPC's status, the server's own message and its address; with ERR_UNAUTHENTICATED or
+ * ERR_PERMISSION_DENIED for a token that the server does not take, ERR_OVERLOADED for a limit of the server, ERR_TLS
+ * when a certificate is in the way; with ERR_ABORTED when its signal fires; with ERR_CLOSED after `close`. HTTP proxies of the environment are not used.
  */
 export class MetadataClient implements AsyncDisposable {
   /** `host:port`. */
@@ -52,15 +73,18 @@ export class MetadataClient implements AsyncDisposable {
   readonly #rpc: RpcClient;
 
   /**
-   * @param server `host:port`; a leading `http://` is dropped, the port defaults to 8001.
-   * @param options.timeoutMs deadline of each call; default 30 000.
-   * @throws ERR_INVALID_ARGUMENT when `server` is no such address.
+   * @param server `host:port`, where the port defaults to 8001. With `https://` in front, or with `security.tls`, TLS is
+   * spoken; a leading `http://` says nothing.
+   * @throws ERR_INVALID_ARGUMENT when `server` is no such address, ERR_TLS when a file of `security.tls` cannot be used.
    */
-  constructor(server: string, options: { readonly timeoutMs?: number } = {}) {
-    const address = parseAddress(server, defaultServerPort);
+  constructor(server: string, options: MetadataClientOptions = {}) {
+    const { tls, ...address } = parseTarget(server, defaultServerPort);
+    const { security, logger } = options;
     this.server = formatAddress(address);
     this.#rpc = new RpcClient({
       address,
+      security: { ...security, tls: security?.tls ?? (tls ? {} : undefined) },
+      logger,
       timeoutMs: options.timeoutMs ?? defaultTimeoutMs,
       translate: (error, doing) => toWeightcastError(error, { doing, peer: this.server }),
     });
@@ -73,12 +97,21 @@ export class MetadataClient implements AsyncDisposable {
    * @throws ERR_PUBLISH_REFUSED with the server's message when it answers success=false.
    */
   async publish(
-    request: { readonly identity: Partial<SourceIdentity>; readonly worker: WorkerMetadata; readonly workerId: string },
+    request: {
+      readonly identity: Partial<SourceIdentity>;
+      readonly worker: WorkerMetadata;
+      readonly workerId: string;
+      readonly pod?: Pod | undefined;
+    },
     signal?: AbortSignal,
   ): Promise<string> {
     const identity = Buffer.from(SourceIdentity.encode(completeIdentity(request.identity)).finish());
     const worker = await encodeWorker(request.worker);
-    const bytes = Buffer.concat([...field(1, [identity]), ...field(2, worker), ...field(3, [Buffer.from(request.workerId)])]);
+    const { name = '', uid = '', namespace = '' } = request.pod ?? {};
+    const texts = [request.workerId, name, uid, namespace].flatMap((text, index) =>
+      text === '' ? [] : field(3 + index, [Buffer.from(text)]),
+    );
+    const bytes = Buffer.concat([...field(1, [identity]), ...field(2, worker), ...texts]);
     const reply = await this.#rpc.unary(publishBytes, bytes, { doing: 'cannot publish metadata', signal });
     if (reply.success) return reply.mxSourceId;
     throw new WeightcastError('ERR_PUBLISH_REFUSED', `the metadata server at ${this.server} refused to publish: ${reply.message}`, {
@@ -127,6 +160,11 @@ export class MetadataClient implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<{ success: boolean; message: string }> {
     return this.#rpc.unary(P2pService.updateStatus, request, { doing: 'cannot update status', signal });
+  }
+
+  /** Tells of a transfer, for people who watch; a server without weightcast.v1.TransferService answers UNIMPLEMENTED (ERR_SERVER). */
+  async reportTransfer(report: ReportTransferRequest, signal?: AbortSignal): Promise<void> {
+    await this.#rpc.unary(TransferService.reportTransfer, report, { doing: 'cannot report a transfer', signal });
   }
 
   /** Idempotent. */

@@ -6,18 +6,21 @@ import {
   addCommonOptions,
   addIdentityOptions,
   addRankOption,
+  addSecurityOptions,
   addServerOption,
   narrowsIdentity,
+  securityOf,
   serverOf,
   type CommonFlags,
   type IdentityFlags,
+  type SecurityFlags,
   type ServerFlags,
 } from '../options.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import type { Source, SourceFilter } from '../source-list.js';
 import { UsageError } from '../usage-error.js';
 
-interface SourcesFlags extends CommonFlags, IdentityFlags, ServerFlags {
+interface SourcesFlags extends CommonFlags, IdentityFlags, ServerFlags, SecurityFlags {
   readonly rank?: number;
   readonly watch?: true;
 }
@@ -27,6 +30,7 @@ const refreshMs = 2000;
 export function addSources(program: Command, run: RunCommand): void {
   const command = addCommonOptions(program.command('sources')).description('List who serves what, now.');
   addServerOption(command);
+  addSecurityOptions(command);
   addIdentityOptions(command, 'only this model; with other identity flags, only exactly this identity');
   addRankOption(command, 'only this worker rank');
   command
@@ -37,10 +41,12 @@ export function addSources(program: Command, run: RunCommand): void {
 async function sources(flags: SourcesFlags, context: CommandContext): Promise<undefined> {
   const { io, output, signal } = context;
   const server = serverOf(flags, io.env);
-  const filter = await filterOf(flags);
+  const logger = await context.logger('warn');
+  const security = securityOf(flags, io.env, logger);
+  const filter = await filterOf(flags, io.env);
   const { MetadataClient } = await import('../../metadata/client.js');
   const { changesBetween, fetchSources } = await import('../source-list.js');
-  const client = new MetadataClient(server);
+  const client = new MetadataClient(server, { security, logger });
   try {
     let known = await fetchSources(client, filter, signal);
     if (flags.watch !== true && flags.json === true) output.json({ server: client.server, sources: known });
@@ -64,7 +70,7 @@ async function sources(flags: SourcesFlags, context: CommandContext): Promise<un
   return undefined;
 }
 
-async function filterOf(flags: SourcesFlags): Promise<SourceFilter> {
+async function filterOf(flags: SourcesFlags, env: CommandContext['io']['env']): Promise<SourceFilter> {
   if (flags.modelName === undefined && narrowsIdentity(flags)) {
     throw new UsageError('--framework, --tp and other identity flags need --model-name: an identity without a model name filters nothing');
   }
@@ -72,7 +78,7 @@ async function filterOf(flags: SourcesFlags): Promise<SourceFilter> {
   if (flags.modelName === undefined) return rank;
   if (!narrowsIdentity(flags)) return { ...rank, modelName: flags.modelName };
   const { identityOf } = await import('../identity.js');
-  return { ...rank, identity: identityOf(flags, flags.modelName) };
+  return { ...rank, identity: identityOf(flags, flags.modelName, env) };
 }
 
 function printTable(sources: readonly Source[], { output }: CommandContext): void {

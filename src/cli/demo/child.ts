@@ -1,4 +1,4 @@
-/** One process of the demo: this command again, with `--json`. */
+/** A process of the demo or of a benchmark: this command again, with `--json`. */
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -27,13 +27,15 @@ export class Child {
   /**
    * @param role - begins the messages of errors: `the seed`.
    * @param showLogs - lets the process write its logs and progress to our stderr.
+   * @param env - its environment; default ours.
    */
-  constructor(role: string, args: readonly string[], showLogs: boolean) {
+  constructor(role: string, args: readonly string[], showLogs: boolean, env: NodeJS.ProcessEnv = process.env) {
     this.#role = role;
-    // A group of its own: Ctrl-C reaches the demo only, which ends its processes in order.
+    // A group of its own: Ctrl-C reaches only who started it, which ends its processes in order.
     this.#process = spawn(process.execPath, [mainScript, ...args, '--json'], {
       stdio: ['ignore', 'pipe', showLogs ? 'inherit' : 'ignore'],
       detached: true,
+      env,
     });
     this.#exited = this.#exitCode();
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();

@@ -1,9 +1,11 @@
 /** The store of one process: nothing outlives it. */
-import type { MetadataStore, SourceAttributes, StatusUpdate, WorkerListing, WorkerRecord } from './store.js';
+import type { MetadataStore, SourceAttributes, StatusUpdate, StoredRecord, StoreName, WorkerListing, WorkerRecord } from './store.js';
 
+/** A worker as it is stored; `listing` is made when it is first asked for and dropped by every change. */
 interface StoredWorker {
   readonly ranks: Map<number, WorkerRecord>;
   representative: number;
+  listing: WorkerListing | undefined;
 }
 
 interface StoredSource {
@@ -12,53 +14,84 @@ interface StoredSource {
 }
 
 export class MemoryStore implements MetadataStore {
+  readonly name: StoreName = 'memory';
   readonly #sources = new Map<string, StoredSource>();
+
+  check(): Promise<void> {
+    return Promise.resolve();
+  }
 
   publish(sourceId: string, workerId: string, attributes: SourceAttributes, record: WorkerRecord): Promise<void> {
     const source = this.#sources.get(sourceId) ?? { attributes, workers: new Map<string, StoredWorker>() };
-    source.attributes = attributes;
     this.#sources.set(sourceId, source);
-    const worker = source.workers.get(workerId) ?? { ranks: new Map<number, WorkerRecord>(), representative: record.workerRank };
-    worker.ranks.set(record.workerRank, record);
-    worker.representative = record.workerRank;
+    // Workers of one source publish the same identity one after the other; their listings need not be made anew for it.
+    if (!source.attributes.identity.equals(attributes.identity)) replaceAttributes(source, attributes);
+    const { workerRank } = record;
+    const worker = source.workers.get(workerId) ?? {
+      ranks: new Map<number, WorkerRecord>(),
+      representative: workerRank,
+      listing: undefined,
+    };
+    worker.ranks.set(workerRank, record);
+    worker.representative = workerRank;
+    worker.listing = undefined;
     source.workers.set(workerId, worker);
     return Promise.resolve();
   }
 
-  list(sourceId?: string): Promise<WorkerListing[]> {
+  list(sourceId?: string): Promise<readonly WorkerListing[]> {
     const listings: WorkerListing[] = [];
     for (const [id, source] of this.#selected(sourceId)) {
       for (const [workerId, worker] of source.workers) {
-        const listing = toListing(id, workerId, source.attributes, worker);
-        if (listing !== undefined) listings.push(listing);
+        worker.listing ??= toListing(id, workerId, source.attributes, worker);
+        if (worker.listing !== undefined) listings.push(worker.listing);
       }
     }
     return Promise.resolve(listings);
   }
 
-  get(sourceId: string, workerId: string): Promise<{ worker: WorkerRecord; source: SourceAttributes } | undefined> {
+  get(sourceId: string, workerId: string): Promise<StoredRecord | undefined> {
     const source = this.#sources.get(sourceId);
-    const records = [...(source?.workers.get(workerId)?.ranks.values() ?? [])];
-    const [lowest] = records.sort((a, b) => a.workerRank - b.workerRank);
+    let lowest: WorkerRecord | undefined;
+    for (const record of source?.workers.get(workerId)?.ranks.values() ?? []) {
+      if (lowest === undefined || record.workerRank < lowest.workerRank) lowest = record;
+    }
     return Promise.resolve(source === undefined || lowest === undefined ? undefined : { worker: lowest, source: source.attributes });
   }
 
-  updateStatus(sourceId: string, workerId: string, workerRank: number, update: StatusUpdate, unlessNewerThan?: bigint): Promise<boolean> {
-    const ranks = this.#sources.get(sourceId)?.workers.get(workerId)?.ranks;
-    const record = ranks?.get(workerRank);
-    if (ranks === undefined || record === undefined || isNewer(record, unlessNewerThan)) return Promise.resolve(false);
-    ranks.set(workerRank, { ...record, status: update.status, updatedAt: update.updatedAt, sourceLoad: update.sourceLoad });
+  updateStatus(sourceId: string, workerId: string, workerRank: number, update: StatusUpdate, ifUpdatedAt?: bigint): Promise<boolean> {
+    const worker = this.#sources.get(sourceId)?.workers.get(workerId);
+    const record = worker?.ranks.get(workerRank);
+    if (worker === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) return Promise.resolve(false);
+    worker.ranks.set(workerRank, { ...record, status: update.status, updatedAt: update.updatedAt, sourceLoad: update.sourceLoad });
+    worker.listing = undefined;
     return Promise.resolve(true);
   }
 
-  removeWorker(sourceId: string, workerId: string, unlessNewerThan?: bigint): Promise<boolean> {
+  removeWorker(sourceId: string, workerId: string, ifUpdatedAt?: bigint): Promise<boolean> {
     const source = this.#sources.get(sourceId);
     const worker = source?.workers.get(workerId);
     const record = worker?.ranks.get(worker.representative);
-    if (source === undefined || record === undefined || isNewer(record, unlessNewerThan)) return Promise.resolve(false);
+    if (source === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) return Promise.resolve(false);
     source.workers.delete(workerId);
     if (source.workers.size === 0) this.#sources.delete(sourceId);
     return Promise.resolve(true);
+  }
+
+  /** The ranks of a worker as they are at this moment, without waiting. */
+  ranksOf(
+    sourceId: string,
+    workerId: string,
+  ): { readonly ranks: ReadonlyMap<number, WorkerRecord>; readonly representative: number } | undefined {
+    return this.#sources.get(sourceId)?.workers.get(workerId);
+  }
+
+  workerCount(sourceId: string): number {
+    return this.#sources.get(sourceId)?.workers.size ?? 0;
+  }
+
+  attributesOf(sourceId: string): SourceAttributes | undefined {
+    return this.#sources.get(sourceId)?.attributes;
   }
 
   close(): Promise<void> {
@@ -73,8 +106,14 @@ export class MemoryStore implements MetadataStore {
   }
 }
 
-function isNewer(record: WorkerRecord, than: bigint | undefined): boolean {
-  return than !== undefined && record.updatedAt > than;
+function replaceAttributes(source: StoredSource, attributes: SourceAttributes): void {
+  source.attributes = attributes;
+  for (const worker of source.workers.values()) worker.listing = undefined;
+}
+
+/** Whether a condition `ifUpdatedAt` does not hold. */
+export function hasChanged(record: WorkerRecord, since: bigint | undefined): boolean {
+  return since !== undefined && record.updatedAt !== since;
 }
 
 function toListing(sourceId: string, workerId: string, source: SourceAttributes, worker: StoredWorker): WorkerListing | undefined {

@@ -6,6 +6,11 @@ import type { SourceStatus } from '../../gen/model_express/p2p.js';
  *
  * A record's key is (source, worker, rank). A worker normally has one rank; where it has several, the one published
  * last represents it in listings.
+ *
+ * Whatever a store hands out (listings, records, payloads, attributes, and the buffers in them) is immutable, and the
+ * same object for as long as what it says is unchanged: a heartbeat makes a new record and a new listing, but keeps the
+ * payload and the attributes. What is derived from these objects may therefore be kept beside them in a WeakMap. A store
+ * that is shared with other processes may hand out another, equal object now and then; that costs time only.
  */
 
 /** What a worker serves, still encoded. */
@@ -68,23 +73,38 @@ export interface StatusUpdate {
   readonly sourceLoad?: number | undefined;
 }
 
+export type StoreName = 'memory' | 'durable' | 'redis';
+
+/** What `get` finds. The identity may have been lost where the worker was not. */
+export interface StoredRecord {
+  readonly worker: WorkerRecord;
+  readonly source: SourceAttributes | undefined;
+}
+
 /** Every method rejects with an `Error` that says what failed when the backend does. */
 export interface MetadataStore {
-  /** Inserts or replaces the record of its rank; that rank now represents the worker. */
+  readonly name: StoreName;
+  /** Resolves when the backend can be used now; rejects with the reason when it cannot. Cheap enough for a readiness probe. */
+  check(): Promise<void>;
+  /**
+   * Inserts or replaces the record of its rank; that rank now represents the worker. Resolves when it is as safe as the
+   * store can make it: a publication that was acknowledged must not get lost.
+   */
   publish(sourceId: string, workerId: string, source: SourceAttributes, worker: WorkerRecord): Promise<void>;
   /** All workers, or those of one source, in no defined order. */
-  list(sourceId?: string): Promise<WorkerListing[]>;
+  list(sourceId?: string): Promise<readonly WorkerListing[]>;
   /** The worker's lowest rank with its live status; `undefined` when there is none. */
-  get(sourceId: string, workerId: string): Promise<{ worker: WorkerRecord; source: SourceAttributes | undefined } | undefined>;
+  get(sourceId: string, workerId: string): Promise<StoredRecord | undefined>;
   /**
-   * Sets status, time and load of a rank. Resolves to false when there is no such record. With `unlessNewerThan`, also
-   * when the record was updated after that time: so a reaper cannot undo a heartbeat that arrived after its look.
+   * Sets status, time and load of a rank. Resolves to false when there is no such record. With `ifUpdatedAt`, also when
+   * the record's time is another by now: so a reaper cannot undo a heartbeat or a publication that came after its look.
    */
-  updateStatus(sourceId: string, workerId: string, workerRank: number, update: StatusUpdate, unlessNewerThan?: bigint): Promise<boolean>;
+  updateStatus(sourceId: string, workerId: string, workerRank: number, update: StatusUpdate, ifUpdatedAt?: bigint): Promise<boolean>;
   /**
    * Removes a worker with all of its ranks, and its source when it was the last. Resolves to false when there was
-   * none, or when its representative rank was updated after `unlessNewerThan`.
+   * none, or when its representative rank's time is no longer `ifUpdatedAt`.
    */
-  removeWorker(sourceId: string, workerId: string, unlessNewerThan?: bigint): Promise<boolean>;
+  removeWorker(sourceId: string, workerId: string, ifUpdatedAt?: bigint): Promise<boolean>;
+  /** Waits for what is under way. Idempotent. */
   close(): Promise<void>;
 }

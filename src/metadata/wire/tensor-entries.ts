@@ -37,9 +37,22 @@ export function collectEntries(message: Buffer, field: number): { entries: Buffe
 
 /** A copy of `entries` with another one-byte tag before each descriptor. */
 export function retag(entries: Buffer, tag: number): Buffer {
-  const copy = Buffer.from(entries);
-  const reader = new FieldReader(entries);
-  while (reader.next()) copy[reader.start] = tag;
+  const copy = Buffer.allocUnsafeSlow(entries.length);
+  entries.copy(copy);
+  let at = 0;
+  while (at < copy.length) {
+    copy[at++] = tag;
+    // The length, seven bits a byte, lowest first; the last byte has no highest bit.
+    let length = 0;
+    let factor = 1;
+    let byte: number;
+    do {
+      byte = copy[at++] ?? 0;
+      length += (byte & 0x7f) * factor;
+      factor *= 128;
+    } while (byte >= 0x80);
+    at += length;
+  }
   return copy;
 }
 

@@ -6,7 +6,8 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { SourceStatus, WorkerMetadata } from '../../gen/model_express/p2p.js';
 import type { WorkerPayload, WorkerRecord } from '../stores/store.js';
 import { field, FieldReader, merge } from './fields.js';
-import { collectEntries, legacyTag, retag } from './tensor-entries.js';
+import { LegacyLists } from './legacy-lists.js';
+import { collectEntries } from './tensor-entries.js';
 
 const Field = {
   workerRank: 1,
@@ -85,6 +86,13 @@ export function renderWorker(record: WorkerRecord): Buffer[] {
   return [record.envelope, renderLiveFields(record), ...renderPayload(record.payload)];
 }
 
+/** The same with its tensors under `tensor_source` only: what a store keeps, and {@link parseWorker} reads. */
+export function renderStored(record: WorkerRecord): Buffer[] {
+  const { payload } = record;
+  const kept = payload.kind === 'artifact' ? field(Field.artifactSource, [payload.message]) : field(Field.tensorSource, [payload.entries]);
+  return [record.envelope, renderLiveFields(record), ...kept];
+}
+
 function renderLiveFields({ status, updatedAt }: WorkerRecord): Buffer {
   const writer = new BinaryWriter();
   if (status !== SourceStatus.SOURCE_STATUS_UNKNOWN) writer.tag(Field.status, WireType.Varint).int32(status);
@@ -92,7 +100,10 @@ function renderLiveFields({ status, updatedAt }: WorkerRecord): Buffer {
   return Buffer.from(writer.finish());
 }
 
+/** About 60 workers of 50 000 tensors. */
+const legacyLists = new LegacyLists(256 * 1024 * 1024);
+
 function renderPayload(payload: WorkerPayload): Buffer[] {
   if (payload.kind === 'artifact') return field(Field.artifactSource, [payload.message]);
-  return [retag(payload.entries, legacyTag), ...field(Field.tensorSource, [payload.entries])];
+  return [legacyLists.of(payload), ...field(Field.tensorSource, [payload.entries])];
 }

@@ -1,7 +1,7 @@
 /** ModelExpress' own Python client against `weightcast serve`: publish, list, get, update, stale; and its publisher thread. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { mxSourceId, pythonMxSourceId, SourceIdentity } from '#src/index.js';
+import { BackendFramework, mxSourceId, pythonMxSourceId, SourceIdentity } from '#src/index.js';
 import { serve, Role } from '../../support/roles.js';
 import { eventually } from '../../support/eventually.js';
 import { Peer, PeerError, type Instance, whySkip } from './peer.js';
@@ -146,7 +146,7 @@ describe('MxClient', { skip }, () => {
     const ours = SourceIdentity.fromPartial({
       mxVersion: '0.7.0',
       modelName: foreign.modelName,
-      backendFramework: 2,
+      backendFramework: BackendFramework.BACKEND_FRAMEWORK_SGLANG,
       tensorParallelSize: 8,
       pipelineParallelSize: 1,
       dtype: 'bfloat16',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runHere, memoryIo } from './memory-io.js';
 
-const commands = ['serve', 'seed', 'pull', 'sources', 'doctor', 'demo'];
+const commands = ['serve', 'seed', 'pull', 'sources', 'health', 'doctor', 'demo'];
 
 interface Case {
   readonly argv: string;
@@ -26,7 +26,12 @@ const bad: readonly Case[] = [
   { argv: 'pull --framework tgi', says: /Expected a framework: sglang, vllm, trt_llm\./, command: 'pull' },
   { argv: 'pull --transport udp', says: /Expected a transport: auto, rdma, tcp\./, command: 'pull' },
   { argv: 'pull --slice-bytes 1', says: /Expected a slice in bytes from 4096/, command: 'pull' },
-  { argv: 'pull --server https://x:1', says: /TLS is not supported/, command: 'pull' },
+  { argv: 'pull --server https://x', says: /Expected the metadata server as host:port/, command: 'pull' },
+  { argv: 'sources --server s:1 --tls-cert c', says: /--tls-cert and --tls-key belong together/, command: 'sources' },
+  { argv: 'sources --server s:1 --token-file', says: /argument missing/, command: 'sources' },
+  { argv: 'pull --selector fastest', says: /Expected a selector: random, rendezvous_hash, load_aware, topology_aware\./, command: 'pull' },
+  { argv: 'pull --max-sources 0', says: /Expected a number of sources, an integer from 1/, command: 'pull' },
+  { argv: 'pull --transfer-timeout 0', says: /Expected a time in seconds/, command: 'pull' },
   { argv: 'pull extra', says: /too many arguments/, command: 'pull' },
   { argv: 'pull --quiet --verbose', says: /cannot be used with/, command: 'pull' },
   { argv: 'seed', says: /missing required argument 'model'/, command: 'seed' },

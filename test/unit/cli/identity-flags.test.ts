@@ -18,6 +18,13 @@ describe('identity flags', () => {
     assert.equal(mxSourceId(identityOf({ ...flags, revision: 'abc123def4567890' }, 'deepseek-ai/DeepSeek-V3')), 'd0c184b2a9a34c82');
   });
 
+  it('come before the environment, which gives a revision and a domain', () => {
+    const env = { MX_MODEL_REVISION: 'r1', MX_SOURCE_DOMAIN: ' blue\n' };
+    assert.deepEqual(identityOf({}, 'm', env), { modelName: 'm', revision: 'r1', extraParameters: { source_domain: 'blue' } });
+    assert.equal(identityOf({ revision: 'r2' }, 'm', env).revision, 'r2');
+    assert.deepEqual(identityOf({}, 'm', { MX_MODEL_REVISION: '', MX_SOURCE_DOMAIN: '  ' }), { modelName: 'm' });
+  });
+
   it('have the numbers of the protocol for frameworks', () => {
     assert.equal(identityOf({ framework: 'vllm' }, 'm').backendFramework, BackendFramework.BACKEND_FRAMEWORK_VLLM);
     assert.equal(identityOf({ framework: 'sglang' }, 'm').backendFramework, BackendFramework.BACKEND_FRAMEWORK_SGLANG);

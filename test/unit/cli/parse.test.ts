@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InvalidArgumentError } from 'commander';
-import { byteSize, deviceList, hostAddress, hostAndPort, integer, oneOf, seconds, sharedMemoryName } from '#src/cli/parse.js';
+import {
+  byteSize,
+  deviceList,
+  hostAddress,
+  hostAndPort,
+  integer,
+  oneOf,
+  seconds,
+  serverAddress,
+  sharedMemoryName,
+} from '#src/cli/parse.js';
 
 function refuses(parse: (text: string) => unknown, ...texts: readonly string[]): void {
   for (const text of texts) {
@@ -80,6 +90,15 @@ describe('values of flags', () => {
       'host:1/path',
     );
     assert.equal(hostAndPort('an address', 0)('0.0.0.0:0'), '0.0.0.0:0');
+  });
+
+  it('addresses to call keep https://, which means TLS', () => {
+    const parse = serverAddress('the server');
+    assert.equal(parse('https://mx.local:9/'), 'https://mx.local:9');
+    assert.equal(parse('HTTPS://[::1]:9'), 'https://[::1]:9');
+    assert.equal(parse('http://mx.local:9'), 'mx.local:9');
+    assert.equal(parse('mx.local:9'), 'mx.local:9');
+    refuses(parse, 'https://', 'https://mx.local', 'https:mx.local:9', 'https://http://mx.local:9', 'https://https://mx.local:9');
   });
 
   it('shared memory names are one path component', () => {

@@ -14,6 +14,8 @@ const result: PullResult = {
   workerId: 'w1',
   rank: 0,
   peer: '10.0.0.1:15001',
+  selector: 'random',
+  attempts: [],
   tensors: 339,
   bytes: 256_000_000n,
   transport: 'rdma',
@@ -63,6 +65,14 @@ describe('the summary of pull', () => {
     }
   });
 
+  it('names the sources that failed before, a line each', () => {
+    const failed = { sourceId: 's', workerId: 'w0', code: 'ERR_PEER_LOST', message: 'died\nat once', ms: 12, counted: true } as const;
+    const text = pullSummaryLines({ ...result, selector: 'load_aware', attempts: [failed] }).join('\n');
+    assert.match(text, /chosen +by load_aware, after 1 that failed/);
+    assert.match(text, /^failed: worker w0 after 12 ms: ERR_PEER_LOST: died at once$/m);
+    assert.match(pullSummaryLines(result).join('\n'), /chosen +by random\n/);
+  });
+
   it('says why not RDMA, and when nothing was verified', () => {
     const tcp: PullResult = {
       ...result,
@@ -92,6 +102,7 @@ const summary: SeedSummary = {
   rank: 3,
   sessionId: '10.0.0.1:15001',
   workerEndpoint: '10.0.0.1:40001',
+  manifest: 'central',
   transports: ['rdma', 'tcp'],
   devices: ['rxe0'],
   softwareDevices: ['rxe0'],
@@ -102,6 +113,7 @@ const summary: SeedSummary = {
   copiedBecause: '',
   registrations: 4,
   phases: { open: 1, prepare: 0, register: 200, checksum: 900, publish: 20 },
+  notes: [],
 };
 
 describe('the summary of seed', () => {
@@ -113,6 +125,7 @@ describe('the summary of seed', () => {
       /source id +0123456789abcdef/,
       /rank +3/,
       /session id +10\.0\.0\.1:15001/,
+      /manifest +tensors at the server, the rest at 10\.0\.0\.1:40001/,
       /transports +rdma, tcp/,
       /devices +rxe0 \(software RDMA\)/,
       /tensors +1,000, 5\.00 GB/,
@@ -135,6 +148,12 @@ describe('the summary of seed', () => {
     }).join('\n');
     assert.match(text, /transports +tcp \(not rdma: no device\)/);
     assert.match(text, /memory +files are copied into memory: EFAULT/);
+  });
+
+  it('says that the server has no tensors, and what is to be noted', () => {
+    const text = seedSummaryLines('m', 's:1', { ...summary, manifest: 'worker', notes: ['the list is large'] }).join('\n');
+    assert.match(text, /manifest +all at 10\.0\.0\.1:40001, none at the server/);
+    assert.match(text, /\nnote: the list is large\nready$/);
   });
 });
 

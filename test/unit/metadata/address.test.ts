@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MetadataClient } from '#src/metadata/client.js';
-import { formatAddress, parseAddress } from '#src/rpc/address.js';
+import { formatAddress, parseAddress, parseTarget } from '#src/rpc/address.js';
 
 describe('addresses', () => {
   const good: [string, string][] = [
@@ -26,10 +26,22 @@ describe('addresses', () => {
     });
   }
 
+  it('to call say whether TLS is to be spoken', () => {
+    assert.deepEqual(parseTarget('https://mx.example', 8001), { host: 'mx.example', port: 8001, tls: true });
+    assert.deepEqual(parseTarget('HTTPS://[::1]:443/', 8001), { host: '::1', port: 443, tls: true });
+    assert.deepEqual(parseTarget('http://mx.example:1', 8001), { host: 'mx.example', port: 1, tls: false });
+    assert.deepEqual(parseTarget('mx.example', 8001), { host: 'mx.example', port: 8001, tls: false });
+    for (const text of ['https://', 'https://http://a:1', 'https://https://a:1', 'https://a:1/x', 'https:a:1', 'https://a b']) {
+      assert.throws(() => parseTarget(text, 8001), { name: 'WeightcastError', code: 'ERR_INVALID_ARGUMENT' }, text);
+    }
+  });
+
   it('are named by the client as it uses them', () => {
     const client = new MetadataClient('http://127.0.0.1');
     assert.equal(client.server, '127.0.0.1:8001');
     client.close();
-    assert.throws(() => new MetadataClient('https://server:8001'), { code: 'ERR_INVALID_ARGUMENT', message: /TLS is not supported/ });
+    const secure = new MetadataClient('https://mx.example');
+    assert.equal(secure.server, 'mx.example:8001');
+    secure.close();
   });
 });

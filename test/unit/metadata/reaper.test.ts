@@ -67,7 +67,7 @@ describe('the reaper', () => {
 
   it('does not undo a heartbeat that came after its look', async () => {
     class LateHeartbeat extends MemoryStore {
-      override async list(sourceId?: string): Promise<WorkerListing[]> {
+      override async list(sourceId?: string): Promise<readonly WorkerListing[]> {
         const seen = await super.list(sourceId);
         for (const { sourceId: id, workerId, workerRank } of seen) {
           await this.updateStatus(id, workerId, workerRank, { status: READY, updatedAt: BigInt(start) });
@@ -86,7 +86,7 @@ describe('the reaper', () => {
   it('goes on with the others when one worker fails, and survives a failing list', async () => {
     class Failing extends MemoryStore {
       listFails = false;
-      override list(sourceId?: string): Promise<WorkerListing[]> {
+      override list(sourceId?: string): Promise<readonly WorkerListing[]> {
         return this.listFails ? Promise.reject(new Error('down')) : super.list(sourceId);
       }
       override updateStatus(...args: Parameters<MemoryStore['updateStatus']>): Promise<boolean> {
