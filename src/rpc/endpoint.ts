@@ -69,7 +69,7 @@ export class GrpcEndpoint {
   static async open(options: EndpointOptions): Promise<GrpcEndpoint> {
     const { address, services, logger, observer = silentObserver } = options;
     const limits = await withinReach(completeLimits(options.limits), options);
-    const tls = options.tls === undefined ? undefined : await ServerTls.open(options.tls, { logger });
+    const tls = options.tls === undefined ? undefined : ServerTls.open(options.tls, { logger });
     const traffic = new Traffic();
     let acceptor: Acceptor | undefined;
     const shutOut = (client: string): void => acceptor?.shutOut(client);

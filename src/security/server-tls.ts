@@ -33,7 +33,6 @@ export class ServerTls {
   readonly #handshakes = new Map<string, HandshakeOutcome>();
   #current: ServerCertificates;
   #lastProblem = '';
-  #looking = false;
 
   private constructor(files: ServerTlsFiles, certificates: ServerCertificates, options: ServerTlsOptions) {
     this.#files = files;
@@ -51,13 +50,15 @@ export class ServerTls {
       this.#take(socket)?.failed(error);
       socket.destroy();
     });
-    this.#timer = setInterval(() => void this.reload(), options.pollMs ?? 5000).unref();
+    this.#timer = setInterval(() => {
+      this.reload();
+    }, options.pollMs ?? 5000).unref();
     this.#warnOfAge();
   }
 
   /** @throws ERR_TLS that names the file and what is wrong with it. */
-  static async open(files: ServerTlsFiles, options: ServerTlsOptions): Promise<ServerTls> {
-    return new ServerTls(files, await readServerCertificates(files), options);
+  static open(files: ServerTlsFiles, options: ServerTlsOptions): ServerTls {
+    return new ServerTls(files, readServerCertificates(files), options);
   }
 
   /** Begins the handshake. Without a time limit: whoever accepted the connection has one. */
@@ -71,12 +72,10 @@ export class ServerTls {
     this.#server.emit('connection', raw);
   }
 
-  /** Looks at the files now. New connections get what is new and usable; otherwise everything stays as it was. Never rejects. */
-  async reload(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  /** Looks at the files now. New connections get what is new and usable; otherwise everything stays as it was. Never throws. */
+  reload(): void {
     try {
-      const read = await readServerCertificates(this.#files);
+      const read = readServerCertificates(this.#files);
       this.#lastProblem = '';
       if (same(read, this.#current)) return;
       this.#server.setSecureContext(contextOf(read));
@@ -88,8 +87,6 @@ export class ServerTls {
       if (problem === this.#lastProblem) return;
       this.#lastProblem = problem;
       this.#logger.error('TLS files cannot be used; the certificate read before stays in use', { error });
-    } finally {
-      this.#looking = false;
     }
   }
 

@@ -1,9 +1,14 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <thread>
 
@@ -175,6 +180,46 @@ TEST_F(TcpServer, AReplacedTableDecidesTheNextRequestAndLetsRunningOnesFinish) {
   ASSERT_TRUE(stream.send(encode_request({.size = 4096, .address = other->address()})));
   EXPECT_TRUE(std::ranges::equal(stream.receive(4096), test::bytes_of(other)));
   region = other;
+}
+
+/// What a program does that spawns another: between fork and exec the child holds every descriptor of the parent.
+class CopiedDescriptors {
+ public:
+  CopiedDescriptors() : child_(fork()) {
+    if (child_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves nobody behind
+      for (;;) pause();
+    }
+  }
+  ~CopiedDescriptors() {
+    if (child_ <= 0) return;
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  CopiedDescriptors(const CopiedDescriptors&) = delete;
+  CopiedDescriptors& operator=(const CopiedDescriptors&) = delete;
+  CopiedDescriptors(CopiedDescriptors&&) = delete;
+  CopiedDescriptors& operator=(CopiedDescriptors&&) = delete;
+
+  [[nodiscard]] bool made() const { return child_ > 0; }
+
+ private:
+  pid_t child_;
+};
+
+TEST_F(TcpServer, ForgetsConnectionsWhoseDescriptorsAnotherProcessStillHolds) {
+  // One worker, so that its answer to another connection shows that it is past the end of this one.
+  listen(1);
+  const Stream refused = connect();
+  ASSERT_TRUE(request(refused, region->size(), 1, true));
+  ASSERT_EQ(status_of(refused), kStatusRejected);
+  const CopiedDescriptors copies;
+  ASSERT_TRUE(copies.made());
+  // The server lets a refused connection linger for a second, and then closes it.
+  std::this_thread::sleep_for(1500ms);
+  const std::array<std::byte, 100> late{};
+  (void)refused.send(late);
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(serves());
 }
 
 TEST_F(TcpServer, SaysWhyItCannotListen) {

@@ -144,7 +144,10 @@ void Worker::end_lingering() {
 
 void Worker::remove(Entries::iterator entry) {
   if (entry->connection.lingering()) --lingering_;
-  entries_.erase(entry);  // closes the socket, which takes it out of the epoll set
+  // Closing would not do: a process that is being spawned has copies of all descriptors until it runs its program, and
+  // the socket would stay in the epoll set, with events that point to this entry.
+  (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry->connection.fd(), nullptr);
+  entries_.erase(entry);
   load_.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -1,6 +1,11 @@
 /** What a job's calls are: method, requests, and how a good reply is told from a bad one without decoding it. */
 import { WeightcastError } from '../../errors.js';
-import { P2pServiceService as P2pService, PublishMetadataResponse, UpdateStatusResponse } from '../../gen/model_express/p2p.js';
+import {
+  P2pServiceService as P2pService,
+  PublishMetadataResponse,
+  SourceStatus,
+  UpdateStatusResponse,
+} from '../../gen/model_express/p2p.js';
 import { FieldReader } from '../../metadata/wire/fields.js';
 import type { Method } from '../../rpc/rpc-client.js';
 import type { Calls } from './job.js';
@@ -34,6 +39,8 @@ export async function scriptOf(calls: Calls): Promise<Script> {
         count: workers.count,
         request: heartbeatRequests(workers, calls.status),
         check: (reply) => {
+          // After an abort not every worker need have been published.
+          if (calls.status === SourceStatus.SOURCE_STATUS_STALE) return;
           if (!isTrue(reply)) throw refusal('ERR_SERVER', UpdateStatusResponse.decode(reply).message);
         },
       };

@@ -73,7 +73,7 @@ export function rowOf({ name, connections, heartbeatsPerSecond = 0 }: Step, core
 }
 
 /** A process that is busy for this share of its time waits for nothing else. */
-const busy = 0.9;
+const busy = 0.85;
 
 function boundOf(row: Omit<CallsRow, 'bound'>, busiestClient: number, cores: number): Bound {
   if (row.refused > 0) return 'limits of the server';

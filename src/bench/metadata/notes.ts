@@ -1,7 +1,8 @@
 /** What a reader of the figures must know. */
-import { ownLimits } from '../server/own-server.js';
 import type { MetadataBenchOptions } from './options.js';
 import type { MetadataReport } from './report.js';
+
+const ownLimits = 'limits of rate, connections and bytes of one client are switched off, since all load comes from one address';
 
 export function notesOf({ only }: MetadataBenchOptions, server: MetadataReport['server']): string[] {
   const notes = [

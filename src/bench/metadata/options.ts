@@ -1,6 +1,6 @@
 /** What `bench metadata` is asked for. */
 import type { ClientSecurity } from '../../security/tls-files.js';
-import type { OwnServerOptions } from '../server/own-server.js';
+import type { Subject } from '../server/subject.js';
 import type { BenchmarkName } from './names.js';
 
 /** A server that runs. */
@@ -11,9 +11,15 @@ export interface ForeignServer {
   readonly security: ClientSecurity;
 }
 
+/** A server that is started to be measured, without limits of what one client may do. */
+export interface OwnServer {
+  /** The caller disposes of it. Rejects with what the server reports when it cannot start. */
+  readonly start: (signal: AbortSignal) => Promise<Subject>;
+}
+
 export interface MetadataBenchOptions {
   /** One that runs, or what to start. */
-  readonly server: ForeignServer | OwnServerOptions;
+  readonly server: ForeignServer | OwnServer;
   readonly only: readonly BenchmarkName[];
   readonly repetitions: number;
   /** Of one measurement, after a warm-up of a quarter of it. */
@@ -28,8 +34,6 @@ export interface MetadataBenchOptions {
   readonly tensors: number;
   readonly residentWorkers: number;
   readonly residentTensors: number;
-  /** Our own, for the server that is started. */
-  readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
   /** What goes on, a line at a time. */
   readonly tell: (text: string) => void;

@@ -5,7 +5,6 @@ import { Generators } from '../load/generators.js';
 import type { WorkerSet } from '../load/job.js';
 import { publishRequests } from '../load/requests.js';
 import { machineFacts, type MachineFacts } from '../machine.js';
-import { startOwnServer } from '../server/own-server.js';
 import { foreignSubject, type Subject } from '../server/subject.js';
 import { metricsUsage } from '../server/usage.js';
 import { Bench } from './bench.js';
@@ -67,15 +66,15 @@ function calling(options: MetadataBenchOptions, run: string): WorkerSet {
   return { modelName: modelName('calling', run), prefix: 'calling', count: 1, tensors: options.publishTensors };
 }
 
-async function openSubject({ server, env, signal, tell }: MetadataBenchOptions): Promise<Subject> {
+async function openSubject({ server, signal, tell }: MetadataBenchOptions): Promise<Subject> {
   if ('address' in server) {
     const usage = server.metricsUrl === undefined ? undefined : metricsUsage(server.metricsUrl);
     // Metrics that cannot be read shall be known before minutes have passed.
     await usage?.read();
     return foreignSubject(server.address, server.security, usage);
   }
-  const subject = await startOwnServer(server, env, signal);
-  tell(`metadata server with a ${server.store} store on ${subject.address}`);
+  const subject = await server.start(signal);
+  tell(`metadata server with a ${subject.store} store on ${subject.address}`);
   return subject;
 }
 

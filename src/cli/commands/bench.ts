@@ -83,11 +83,15 @@ async function metadata(flags: MetadataFlags, context: CommandContext): Promise<
     throw new UsageError('--metrics, --tls-… and --token-file are for a server that runs: give --server host:port');
   }
   const { benchMetadata } = await import('../../bench/metadata/run.js');
-  const { renderReport } = await import('../../bench/metadata/render.js');
+  const { startOwnServer } = await import('../bench/own-server.js');
+  const { renderReport } = await import('../bench/render.js');
   const report = await benchMetadata({
     server:
       address === undefined
-        ? { store: flags.store ?? 'memory', storePath: flags.storePath, redisUrl: flags.redisUrl }
+        ? {
+            start: (until) =>
+              startOwnServer({ store: flags.store ?? 'memory', storePath: flags.storePath, redisUrl: flags.redisUrl }, io.env, until),
+          }
         : { address, metricsUrl: flags.metrics, security: securityOf(flags, io.env, await context.logger('warn')) },
     only: flags.only ?? benchmarkNames,
     repetitions: flags.repetitions,
@@ -98,7 +102,6 @@ async function metadata(flags: MetadataFlags, context: CommandContext): Promise<
     tensors: flags.tensors,
     residentWorkers: flags.residentWorkers,
     residentTensors: flags.residentTensors,
-    env: io.env,
     signal,
     tell: (text) => {
       if (flags.quiet !== true) output.note(text);

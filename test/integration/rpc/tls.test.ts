@@ -83,7 +83,7 @@ describe('a server with TLS', () => {
         keyFile: await file(key ?? good.key),
         clientCaFile: ca === undefined ? undefined : await file(ca),
       };
-      await assert.rejects(ServerTls.open(files, { logger }), { code: 'ERR_TLS', message }, name);
+      assert.throws(() => ServerTls.open(files, { logger }), { code: 'ERR_TLS', message }, name);
     }
     const missing = { certFile: join(path, 'none.crt'), keyFile: await file(good.key) };
     const message = /cannot read the certificate file .*none\.crt: there is no such file/;
@@ -93,7 +93,7 @@ describe('a server with TLS', () => {
   it('takes new certificates for new connections, keeps old connections, and survives broken files', async (test) => {
     const { authority, files } = await serverFiles(test);
     const logger = memoryLogger();
-    const tls = await ServerTls.open(files, { logger, pollMs: 20 });
+    const tls = ServerTls.open(files, { logger, pollMs: 20 });
     test.after(() => tls.close());
     const { endpoint, address } = await openEndpoint(test, { tls: files });
     const before = bytesClient(test, address, tlsCredentials(authority.cert));
@@ -104,8 +104,8 @@ describe('a server with TLS', () => {
     await writeFile(files.certFile, 'half a file');
     await until(() => logger.lines.some((line) => line.startsWith('error TLS files cannot be used')));
     const errors = logger.lines.filter((line) => line.startsWith('error')).length;
-    await tls.reload();
-    await tls.reload();
+    tls.reload();
+    tls.reload();
     assert.equal(logger.lines.filter((line) => line.startsWith('error')).length, errors, 'the same problem is told once');
     await ask(bytesClient(test, address, tlsCredentials(authority.cert)), 'Echo', '2');
 

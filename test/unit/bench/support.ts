@@ -4,7 +4,7 @@ import { benchmarkNames } from '#src/bench/metadata/names.js';
 /** Tiny sizes, where a test says nothing else. */
 export function benchOptions(options: Partial<MetadataBenchOptions> = {}): MetadataBenchOptions {
   return {
-    server: { store: 'memory', storePath: undefined, redisUrl: undefined },
+    server: { start: () => Promise.reject(new Error('nothing is started here')) },
     only: benchmarkNames,
     repetitions: 2,
     durationMs: 200,
@@ -14,7 +14,6 @@ export function benchOptions(options: Partial<MetadataBenchOptions> = {}): Metad
     tensors: 100,
     residentWorkers: 20,
     residentTensors: 10,
-    env: process.env,
     signal: new AbortController().signal,
     tell: () => undefined,
     ...options,

@@ -44,6 +44,13 @@ const bad: readonly Case[] = [
   { argv: 'sources --server s:1 --tp 8', says: /need --model-name/, command: 'sources' },
   { argv: 'demo --bytes 1', says: /Expected a size/, command: 'demo' },
   { argv: 'demo --bytes 1MB --model d', says: /cannot be used with/, command: 'demo' },
+  { argv: 'bench', says: /no command given/, command: 'bench' },
+  { argv: 'bench model', says: /unknown command 'model'/, command: 'bench' },
+  { argv: 'bench metadata --only read', says: /Expected benchmarks, separated by commas: publish, /, command: 'bench' },
+  { argv: 'bench metadata --connections 1,x', says: /numbers of connections, an integer from 1 to 10000/, command: 'bench' },
+  { argv: 'bench metadata --metrics m', says: /Expected the URL of the metrics/, command: 'bench' },
+  { argv: 'bench metadata --token-file t', says: /are for a server that runs: give --server/, command: 'bench metadata' },
+  { argv: 'bench metadata --server s:1 --store redis', says: /cannot be used with/, command: 'bench' },
   { argv: 'doctor --tp 1', says: /unknown option/, command: 'doctor' },
 ];
 

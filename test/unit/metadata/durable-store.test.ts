@@ -1,22 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmod, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { access, chmod, mkdtemp, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, it, type TestContext } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { ClassicLevel } from 'classic-level';
 import { mxSourceId } from '#src/identity/index.js';
+import { formatKey } from '#src/metadata/stores/durable/format.js';
 import { openDurableStore } from '#src/metadata/stores/durable/index.js';
 import { decodeKey, encodeKey } from '#src/metadata/stores/durable/keys.js';
-import { MemoryStore } from '#src/metadata/stores/memory.js';
-import { type Disk, Writer } from '#src/metadata/stores/durable/writer.js';
+import { openLevel } from '#src/metadata/stores/durable/level.js';
+import type { MetadataStore, WorkerListing } from '#src/metadata/stores/store.js';
 import type { Logger } from '#src/observe/logger.js';
 import { callsOn, Peer } from '../../support/p2p-calls.js';
+import { type Line, PublishingChild } from '../../support/publishing-process.js';
 import { storeConformance } from '../../support/store-conformance.js';
-import { identity, publish, READY, STALE, tensors, UNKNOWN } from './support.js';
+import { identity, publish, READY, STALE, tensors, unknownStatuses, withParameters } from './support.js';
 
 async function temporary(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'weightcast-durable-'));
@@ -62,34 +61,32 @@ function warnings(): Logger & { readonly said: string[] } {
   return { said, debug: silent, info: silent, warn, error: silent };
 }
 
+/** What was acknowledged must be there. */
+async function assertKept(test: TestContext, folder: string, said: readonly Line[]): Promise<void> {
+  const store = await openDurableStore({ folder });
+  test.after(() => store.close());
+  const peer = new Peer(callsOn(store));
+  const id = mxSourceId(identity);
+  for (const { verb, workerId } of said) {
+    if (verb !== 'published' && verb !== 'ready') continue;
+    const { worker } = await peer.get(id, workerId);
+    assert.deepEqual(worker?.tensors, tensors(50), `${workerId} was acknowledged`);
+    if (verb === 'ready') assert.equal(worker.status, READY, workerId);
+  }
+}
+
 describe('the durable store', () => {
   it('keeps every publication and status that a killed process had acknowledged', async (test) => {
     const folder = await folderOf(test);
-    const script = fileURLToPath(new URL('../../support/publishing-child.js', import.meta.url));
-    const acknowledged: [verb: string, workerId: string][] = [];
+    const said: Line[] = [];
     for (const prefix of ['first', 'second', 'third']) {
-      const child = spawn(process.execPath, [script, folder, prefix], { stdio: ['ignore', 'pipe', 'inherit'] });
-      test.after(() => child.kill('SIGKILL'));
-      const closed = once(child, 'close');
-      let lines = 0;
-      for await (const line of createInterface({ input: child.stdout })) {
-        const [verb = '', workerId = ''] = line.split(' ');
-        acknowledged.push([verb, workerId]);
-        // In the middle of publications; lines that are on their way are still read.
-        if (++lines === 100) child.kill('SIGKILL');
-      }
-      assert.deepEqual((await closed)[1], 'SIGKILL');
-      assert.ok(lines >= 100);
+      const child = new PublishingChild(test, folder, prefix);
+      // In the middle of publications.
+      await child.lines(() => true, 100);
+      await child.kill();
+      said.push(...child.said);
     }
-    const store = await openDurableStore({ folder });
-    test.after(() => store.close());
-    const peer = new Peer(callsOn(store));
-    const id = mxSourceId(identity);
-    for (const [verb, workerId] of acknowledged) {
-      const { worker } = await peer.get(id, workerId);
-      assert.deepEqual(worker?.tensors, tensors(50), `${workerId} was acknowledged`);
-      if (verb === 'ready') assert.equal(worker.status, READY, workerId);
-    }
+    await assertKept(test, folder, said);
   });
 
   it('follows memory in whatever order calls meet', async (test) => {
@@ -174,6 +171,105 @@ describe('the durable store', () => {
     await assert.rejects(openDurableStore({ folder }), { code: 'ERR_STORE', message: /move it away|may create and write/ });
   });
 
+  it('refuses a folder of a later release, and one of another program, and leaves them as they are', async (test) => {
+    const folder = await folderOf(test);
+    const store = await openDurableStore({ folder });
+    await publish(store, 'w');
+    await store.close();
+    await tamper(folder, (level) => level.put(formatKey, Buffer.from('2')));
+    await assert.rejects(openDurableStore({ folder }), { code: 'ERR_STORE', message: /has format 2, this release reads format 1/ });
+    // Damage to this entry alone must not cost all others.
+    await tamper(folder, (level) => level.put(formatKey, Buffer.from('\xff')));
+    const logger = warnings();
+    const again = await openDurableStore({ folder, logger });
+    assert.equal((await again.list()).length, 1);
+    assert.match(logger.said.join(), /^the format of the durable store is damaged/);
+    await again.close();
+    await tamper(folder, (level) => level.del(formatKey));
+    await assert.rejects(openDurableStore({ folder }), { code: 'ERR_STORE', message: /database of another program/ });
+    await tamper(folder, async (level) => assert.equal(await level.get(formatKey), undefined));
+  });
+
+  it('says that its package is missing, and what to do', async (test) => {
+    const folder = join(await folderOf(test), 'none');
+    const missing = (): Promise<never> => Promise.reject(new Error("Cannot find package 'classic-level'"));
+    await assert.rejects(openLevel(folder, missing), { code: 'ERR_STORE', message: /npm install classic-level/ });
+    await assert.rejects(access(folder), { code: 'ENOENT' });
+  });
+
+  it('keeps every kind of record as it is in memory', async (test) => {
+    const folder = await folderOf(test);
+    const store = await openDurableStore({ folder });
+    const artifact = { artifactId: 'a', totalSize: (1n << 60n) + 1n, fileCount: 3, chunkCount: 4, nodeRank: 5 };
+    const parameters = { training_step: '18446744073709551615', layout_signature: 'sig', other: 'ü' };
+    const fields = { updatedAt: (1n << 62n) + 1n, agentName: 'agent', accelerator: 'cuda', topology: { rack: 'r', '': '' } };
+    const ids = [
+      await publish(store, 'tensors', { ...fields, tensors: tensors(3), workerRank: 4_294_967_295 }),
+      await publish(store, 'none', {}, withParameters(parameters)),
+      await publish(store, 'artifact', { sourcePayload: { $case: 'artifactSource', value: artifact }, status: unknownStatuses(77)[0]! }),
+      await publish(store, 'a\0b 🚀', { backendMetadata: { $case: 'nixlMetadata', value: Buffer.from([0, 255]) }, updatedAt: -1n }),
+      await publish(store, 'x', { tensors: tensors(1), backendMetadata: { $case: 'transferEngineSessionId', value: 'session' } }),
+    ];
+    for (const rank of [2, 0, 1]) await publish(store, 'ranks', { workerRank: rank, updatedAt: BigInt(rank) });
+    await store.updateStatus(ids[0]!, 'ranks', 0, { status: STALE, updatedAt: 9n, sourceLoad: 0.25 });
+    await store.updateStatus(ids[0]!, 'tensors', 4_294_967_295, { status: READY, updatedAt: 1n << 60n, sourceLoad: 0 });
+    const everything = async (of: MetadataStore): Promise<object> => {
+      const listings = (await of.list()).map((listing) => ({ ...listing, statuses: [...listing.statuses].sort() }));
+      const records = await Promise.all(
+        listings.map(async ({ sourceId, workerId }) => {
+          const found = await of.get(sourceId, workerId);
+          // An unknown load may be absent or undefined.
+          return { ...found, worker: { sourceLoad: undefined, ...found?.worker } };
+        }),
+      );
+      const name = ({ sourceId, workerId }: WorkerListing): string => `${sourceId} ${workerId}`;
+      return Object.fromEntries(listings.map((listing, index) => [name(listing), { listing, record: records[index] }]));
+    };
+    const before = await everything(store);
+    assert.equal(Object.keys(before).length, 6);
+    await store.close();
+    const again = await openDurableStore({ folder });
+    test.after(() => again.close());
+    assert.deepEqual(await everything(again), before);
+  });
+
+  it('does not write a record again for a heartbeat', async (test) => {
+    const folder = await folderOf(test);
+    const store = await openDurableStore({ folder });
+    const id = await publish(store, 'w', { tensors: tensors(20_000) });
+    const size = async (): Promise<number> => {
+      const files = await readdir(folder);
+      const sizes = await Promise.all(files.filter((name) => /\.(log|ldb)$/.test(name)).map((name) => stat(join(folder, name))));
+      return sizes.reduce((sum, file) => sum + file.size, 0);
+    };
+    const before = await size();
+    assert.ok(before > 500_000);
+    for (let beat = 1; beat <= 100; beat++) await store.updateStatus(id, 'w', 0, { status: READY, updatedAt: BigInt(beat) });
+    assert.ok((await size()) - before < 20_000);
+    await store.close();
+  });
+
+  it('lives through a full disk: says so, shows nothing that failed, and loses nothing that it took before and after', async (test) => {
+    const folder = await folderOf(test);
+    const child = new PublishingChild(test, folder, 'w');
+    await child.lines(({ verb }) => verb === 'published', 30);
+    // Writes fail as they do on a full disk, only with another reason.
+    const limit = (bytes: string): void => void execFileSync('prlimit', ['--pid', String(child.pid), `--fsize=${bytes}:`]);
+    limit('0');
+    await child.lines(({ verb }) => verb === 'failed', 30);
+    limit('unlimited');
+    await child.lines(({ verb }) => verb === 'published', 100);
+    await child.kill();
+    assert.deepEqual(
+      child.said.filter(({ verb }) => !['published', 'ready', 'not-ready', 'failed', 'failing', 'works'].includes(verb)),
+      [],
+    );
+    const check = child.said.map(({ verb }) => verb).filter((verb) => verb === 'failing' || verb === 'works');
+    assert.ok(check.includes('failing'), 'check() says that the disk fails');
+    assert.equal(check.at(-1), 'works');
+    await assertKept(test, folder, child.said);
+  });
+
   it('refuses to change anything once it is closed', async (test) => {
     const store = await openDurableStore({ folder: await folderOf(test) });
     await store.close();
@@ -198,69 +294,5 @@ describe('keys of the durable store', () => {
     assert.equal(new Set(keys.map((key) => encodeKey(key).toString('hex'))).size, keys.length);
     assert.equal(decodeKey(Buffer.from('?')), undefined);
     assert.throws(() => decodeKey(Buffer.from('s\0\0\0\x09ab')), RangeError);
-  });
-});
-
-describe('the writer of the durable store', () => {
-  /** A disk that does what the test says. */
-  class TestDisk implements Disk {
-    readonly written = new Map<string, Buffer>();
-    readonly syncs: boolean[] = [];
-    full = false;
-    release: (() => void) | undefined;
-    held = false;
-
-    async batch(operations: Parameters<Disk['batch']>[0], { sync }: { readonly sync: boolean }): Promise<void> {
-      if (this.held) await new Promise<void>((done) => (this.release = done));
-      if (this.full) throw new Error('no space left on device');
-      this.syncs.push(sync);
-      for (const operation of operations) {
-        const key = operation.key.toString('hex');
-        if (operation.type === 'put') this.written.set(key, operation.value);
-        else this.written.delete(key);
-      }
-    }
-  }
-
-  async function setUp(): Promise<{ disk: TestDisk; memory: MemoryStore; writer: Writer; id: string }> {
-    const [disk, memory] = [new TestDisk(), new MemoryStore()];
-    return { disk, memory, writer: new Writer(disk, memory), id: await publish(memory, 'w') };
-  }
-
-  it('tries again what it could not write', async () => {
-    const { disk, memory, writer, id } = await setUp();
-    disk.full = true;
-    writer.changes.note(id, 'w', 0, 'record');
-    await assert.rejects(writer.written(true), /no space left/);
-    assert.equal(writer.behind, true);
-    disk.full = false;
-    await publish(memory, 'v');
-    writer.changes.note(id, 'v', 0, 'live');
-    await writer.written(false);
-    assert.equal(writer.behind, false);
-    for (const workerId of ['w', 'v']) {
-      assert.ok(disk.written.has(encodeKey({ kind: 'live', sourceId: id, workerId, rank: 0 }).toString('hex')), workerId);
-    }
-    assert.ok(disk.written.has(encodeKey({ kind: 'record', sourceId: id, workerId: 'w', rank: 0 }).toString('hex')));
-    assert.deepEqual(disk.syncs, [true], 'the device must have what a publication noted');
-  });
-
-  it('writes together what comes while it writes', async () => {
-    const { disk, memory, writer, id } = await setUp();
-    disk.held = true;
-    writer.changes.note(id, 'w', 0, 'record');
-    const first = writer.written(true);
-    await new Promise(setImmediate);
-    const later = ['a', 'b', 'c'].map(async (workerId) => {
-      await publish(memory, workerId, { status: UNKNOWN });
-      writer.changes.note(id, workerId, 0, 'record');
-      await writer.written(true);
-    });
-    await new Promise(setImmediate);
-    disk.held = false;
-    disk.release?.();
-    await Promise.all([first, ...later]);
-    await writer.idle();
-    assert.equal(disk.syncs.length, 2);
   });
 });

@@ -24,7 +24,9 @@ export async function checkFormat(level: Level, folder: string, logger: Logger):
   }
   if (found === undefined) {
     for await (const key of level.keys({ limit: 1 })) {
-      throw refused(`it is a database of another program (its first key is ${JSON.stringify(key.toString('latin1'))}); give another folder`);
+      throw refused(
+        `it is a database of another program (its first key is ${JSON.stringify(key.toString('latin1'))}); give another folder`,
+      );
     }
   } else {
     logger.warn('the format of the durable store is damaged; taking it for the current one', { folder });

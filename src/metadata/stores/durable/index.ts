@@ -11,10 +11,11 @@ export interface OpenDurableStoreOptions {
 
 /**
  * Opens the folder and reads all that it holds. A publication is acknowledged when the device has it, a status when the
- * operating system has it. Entries that are damaged are left out, with a warning. The caller closes the store.
+ * operating system has it. Entries that are damaged are left out, with a warning. While the disk is full, changes reject
+ * and reads go on. The caller closes the store.
  *
- * @throws ERR_STORE when the folder is used by another process, cannot be created or written, or is damaged as a whole,
- * or when the package `classic-level` is not installed.
+ * @throws ERR_STORE when the folder is used by another process, cannot be created or written, is damaged as a whole, or
+ * was written by a later release or another program, or when the package `classic-level` is not installed.
  */
 export function openDurableStore({ folder, logger = silentLogger }: OpenDurableStoreOptions): Promise<MetadataStore> {
   return DurableStore.open(folder, logger);

@@ -1,7 +1,7 @@
-/** The report as text. */
-import { formatBytes, formatCount, formatMs, formatTable } from '../../cli/format.js';
-import type { Spread } from '../statistics.js';
-import type { CallsRow, MetadataReport, ResidentRow } from './report.js';
+/** The report of `bench metadata` as text. */
+import { formatBytes, formatCount, formatMs, formatTable } from '../format.js';
+import type { Spread } from '../../bench/statistics.js';
+import type { CallsRow, MetadataReport, ResidentRow } from '../../bench/metadata/report.js';
 
 export function renderReport(report: MetadataReport): string[] {
   const { calls, resident, notes } = report;

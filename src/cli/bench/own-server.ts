@@ -1,9 +1,9 @@
 /** A metadata server that is started to be measured: `weightcast serve` in a process of its own. */
 import { resolve } from 'node:path';
-import { Child } from '../../cli/demo/child.js';
+import { Child } from '../demo/child.js';
 import { ownVariable, settingKeys, settingOf, type SettingKey } from '../../daemon/config/settings.js';
-import type { Subject } from './subject.js';
-import { metricsUsage, processUsage } from './usage.js';
+import type { Subject } from '../../bench/server/subject.js';
+import { metricsUsage, processUsage } from '../../bench/server/usage.js';
 
 export interface OwnServerOptions {
   readonly store: 'memory' | 'durable' | 'redis';
@@ -26,9 +26,6 @@ const limits: Partial<Record<SettingKey, string>> = {
   'limits.receiving_bytes_per_second': '0',
   'limits.sending_bytes_per_client': '2147483647',
 };
-
-/** Told with the results. */
-export const ownLimits = 'limits of rate, connections and bytes of one client are switched off, since all load comes from one address';
 
 /** Rejects with what the server reports when it cannot start. The caller disposes of it. */
 export async function startOwnServer(options: OwnServerOptions, env: Environment, signal: AbortSignal): Promise<Subject> {
