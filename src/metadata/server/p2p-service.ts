@@ -8,7 +8,7 @@ import {
   type UpdateStatusResponse,
 } from '../../gen/model_express/p2p.js';
 import type { Logger } from '../../observe/logger.js';
-import type { MessageParts } from '../../rpc/message-parts.js';
+import { MessageParts } from '../../rpc/message-parts.js';
 import type { MetadataStore } from '../stores/store.js';
 import { type CallOutcome, type ServerObserver, silentObserver } from './observer.js';
 import { type Answer, MalformedRequest } from './semantics/answer.js';
@@ -23,7 +23,11 @@ const asReceived = (bytes: Buffer): Buffer => bytes;
 export const p2pServiceDefinition: ServiceDefinition = {
   ...P2pServiceService,
   publishMetadata: { ...P2pServiceService.publishMetadata, requestDeserialize: asReceived },
-  listSources: { ...P2pServiceService.listSources, requestDeserialize: asReceived, responseSerialize: asReceived },
+  listSources: {
+    ...P2pServiceService.listSources,
+    requestDeserialize: asReceived,
+    responseSerialize: (reply: MessageParts) => reply.toBuffer(),
+  },
   getMetadata: { ...P2pServiceService.getMetadata, responseSerialize: (reply: MessageParts) => reply.toBuffer() },
 };
 
@@ -86,14 +90,14 @@ export function createP2pService(options: P2pServiceOptions): UntypedServiceImpl
       },
       failed: publishFailed,
     }),
-    listSources: handler<Buffer, Buffer>({
+    listSources: handler<Buffer, MessageParts>({
       name: 'ListSources',
       run: async (request) => {
-        const answer = await listSources(store, request, clock(), heartbeatTimeoutMs);
-        logger.debug('sources listed', { bytes: answer.reply.length });
-        return answer;
+        const { reply, outcome } = await listSources(store, request, clock(), heartbeatTimeoutMs);
+        logger.debug('sources listed', { bytes: reply.length });
+        return { reply: new MessageParts([reply]), outcome };
       },
-      failed: () => Buffer.alloc(0),
+      failed: () => new MessageParts([]),
     }),
     getMetadata: handler<GetMetadataRequest, MessageParts>({
       name: 'GetMetadata',

@@ -10,7 +10,10 @@ interface StoredWorker {
 
 interface StoredSource {
   attributes: SourceAttributes;
+  /** In the order of their last changes. */
   readonly workers: Map<string, StoredWorker>;
+  /** Of all its workers; made when they are asked for and dropped by every change. */
+  listings: readonly WorkerListing[] | undefined;
 }
 
 export class MemoryStore implements MetadataStore {
@@ -22,7 +25,7 @@ export class MemoryStore implements MetadataStore {
   }
 
   publish(sourceId: string, workerId: string, attributes: SourceAttributes, record: WorkerRecord): Promise<void> {
-    const source = this.#sources.get(sourceId) ?? { attributes, workers: new Map<string, StoredWorker>() };
+    const source = this.#sources.get(sourceId) ?? { attributes, workers: new Map<string, StoredWorker>(), listings: undefined };
     this.#sources.set(sourceId, source);
     // Workers of one source publish the same identity one after the other; their listings need not be made anew for it.
     if (!source.attributes.identity.equals(attributes.identity)) replaceAttributes(source, attributes);
@@ -34,20 +37,14 @@ export class MemoryStore implements MetadataStore {
     };
     worker.ranks.set(workerRank, record);
     worker.representative = workerRank;
-    worker.listing = undefined;
-    source.workers.set(workerId, worker);
+    changed(source, workerId, worker);
     return Promise.resolve();
   }
 
   list(sourceId?: string): Promise<readonly WorkerListing[]> {
-    const listings: WorkerListing[] = [];
-    for (const [id, source] of this.#selected(sourceId)) {
-      for (const [workerId, worker] of source.workers) {
-        worker.listing ??= toListing(id, workerId, source.attributes, worker);
-        if (worker.listing !== undefined) listings.push(worker.listing);
-      }
-    }
-    return Promise.resolve(listings);
+    if (sourceId === undefined) return Promise.resolve([...this.#sources].flatMap(([id, source]) => listingsOf(id, source)));
+    const source = this.#sources.get(sourceId);
+    return Promise.resolve(source === undefined ? [] : listingsOf(sourceId, source));
   }
 
   get(sourceId: string, workerId: string): Promise<StoredRecord | undefined> {
@@ -60,11 +57,14 @@ export class MemoryStore implements MetadataStore {
   }
 
   updateStatus(sourceId: string, workerId: string, workerRank: number, update: StatusUpdate, ifUpdatedAt?: bigint): Promise<boolean> {
-    const worker = this.#sources.get(sourceId)?.workers.get(workerId);
+    const source = this.#sources.get(sourceId);
+    const worker = source?.workers.get(workerId);
     const record = worker?.ranks.get(workerRank);
-    if (worker === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) return Promise.resolve(false);
+    if (source === undefined || worker === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) {
+      return Promise.resolve(false);
+    }
     worker.ranks.set(workerRank, { ...record, status: update.status, updatedAt: update.updatedAt, sourceLoad: update.sourceLoad });
-    worker.listing = undefined;
+    changed(source, workerId, worker);
     return Promise.resolve(true);
   }
 
@@ -74,6 +74,7 @@ export class MemoryStore implements MetadataStore {
     const record = worker?.ranks.get(worker.representative);
     if (source === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) return Promise.resolve(false);
     source.workers.delete(workerId);
+    source.listings = undefined;
     if (source.workers.size === 0) this.#sources.delete(sourceId);
     return Promise.resolve(true);
   }
@@ -98,17 +99,32 @@ export class MemoryStore implements MetadataStore {
     this.#sources.clear();
     return Promise.resolve();
   }
-
-  #selected(sourceId: string | undefined): Iterable<[string, StoredSource]> {
-    if (sourceId === undefined) return this.#sources;
-    const source = this.#sources.get(sourceId);
-    return source === undefined ? [] : [[sourceId, source]];
-  }
 }
 
 function replaceAttributes(source: StoredSource, attributes: SourceAttributes): void {
   source.attributes = attributes;
+  source.listings = undefined;
   for (const worker of source.workers.values()) worker.listing = undefined;
+}
+
+/** What changed last stands last, so that sorting by time has little to do. */
+function changed(source: StoredSource, workerId: string, worker: StoredWorker): void {
+  worker.listing = undefined;
+  source.listings = undefined;
+  source.workers.delete(workerId);
+  source.workers.set(workerId, worker);
+}
+
+/** The newest first. */
+function listingsOf(sourceId: string, source: StoredSource): readonly WorkerListing[] {
+  if (source.listings !== undefined) return source.listings;
+  const listings: WorkerListing[] = [];
+  for (const [workerId, worker] of source.workers) {
+    worker.listing ??= toListing(sourceId, workerId, source.attributes, worker);
+    if (worker.listing !== undefined) listings.push(worker.listing);
+  }
+  source.listings = listings.reverse();
+  return source.listings;
 }
 
 /** Whether a condition `ifUpdatedAt` does not hold. */

@@ -91,7 +91,10 @@ export interface MetadataStore {
    * store can make it: a publication that was acknowledged must not get lost.
    */
   publish(sourceId: string, workerId: string, source: SourceAttributes, worker: WorkerRecord): Promise<void>;
-  /** All workers, or those of one source, in no defined order. */
+  /**
+   * All workers, or those of one source, in no defined order. The array, too, is the same for as long as nothing in it
+   * has changed, where one source is asked for.
+   */
   list(sourceId?: string): Promise<readonly WorkerListing[]>;
   /** The worker's lowest rank with its live status; `undefined` when there is none. */
   get(sourceId: string, workerId: string): Promise<StoredRecord | undefined>;
