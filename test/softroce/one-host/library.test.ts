@@ -84,7 +84,9 @@ test('a seed that closed while it is read is an error of its own, not a wrong by
   const shared = options();
   const bytes = 256 << 20;
   const region = await Region.allocate(BigInt(bytes));
-  const seed = await seedTensors([{ name: 'w', dtype: 'U8', data: { region, offset: 0n, byteLength: BigInt(bytes) } }], shared);
+  // The pull holds a lease; this seed does not wait for it.
+  const tensors = [{ name: 'w', dtype: 'U8', data: { region, offset: 0n, byteLength: BigInt(bytes) } }];
+  const seed = await seedTensors(tensors, { ...shared, drainTimeoutMs: 0 });
   const running = pull({ ...shared, into: { kind: 'discard' } });
   let closing: Promise<void> | undefined;
   await assert.rejects(
