@@ -1,4 +1,5 @@
 /** The program of a load generator: a process of its own, so that nothing else runs in it and its CPU time can be told. */
+import { setMaxListeners } from 'node:events';
 import { toWeightcastError } from '../../errors.js';
 import { Drive } from './drive.js';
 import type { FromGenerator, ToGenerator } from './job.js';
@@ -17,6 +18,8 @@ async function obey(message: ToGenerator): Promise<void> {
   }
   if (message.type === 'prepare') stopping = new AbortController();
   const { signal } = stopping;
+  // Every call under way listens to it.
+  setMaxListeners(0, signal);
   try {
     if (message.type === 'prepare') {
       drive?.[Symbol.dispose]();
