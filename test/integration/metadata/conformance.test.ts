@@ -18,7 +18,10 @@ p2pConformance('over gRPC', async () => {
     heartbeatTimeoutMs,
     reaperIntervalMs: 1_000_000_000,
   });
-  const client = new Client(server.address, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 });
+  const client = new Client(server.address, credentials.createInsecure(), {
+    'grpc.enable_http_proxy': 0,
+    'grpc.max_receive_message_length': 104_857_600,
+  });
   return {
     calls: {
       clock,

@@ -65,6 +65,14 @@ export const payloadCases: readonly Case[] = [
     },
   ],
   [
+    'keeps ninety megabytes of one agent',
+    async (peer) => {
+      const value = Buffer.alloc(90 * 1024 * 1024, 'agent');
+      const read = (await through(peer, { backendMetadata: { $case: 'nixlMetadata', value } }))?.backendMetadata;
+      assert.ok(read?.$case === 'nixlMetadata' && value.equals(read.value));
+    },
+  ],
+  [
     'keeps every other field of a worker, the largest numbers and any text',
     async (peer) => {
       const descriptor = { name: 'größe "\\ \u0001 日本 🚀', addr: largest, size: largest, deviceId: 4_294_967_295, dtype: '' };
