@@ -1,6 +1,6 @@
 /** A metadata server that is started to be measured: `weightcast serve` in a process of its own. */
 import { resolve } from 'node:path';
-import { Child } from '../demo/child.js';
+import { Child } from '../child.js';
 import { ownVariable, settingKeys, settingOf, type SettingKey } from '../../daemon/config/settings.js';
 import type { Subject } from '../../bench/server/subject.js';
 import { metricsUsage, processUsage } from '../../bench/server/usage.js';

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child } from './child.js';
+import { Child } from '../child.js';
 
 export class Scratch implements AsyncDisposable {
   readonly directory: string;

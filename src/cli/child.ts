@@ -5,11 +5,11 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { WeightcastError } from '../../errors.js';
-import { errorCodes } from '../exit-codes.js';
+import { WeightcastError } from '../errors.js';
+import { errorCodes } from './exit-codes.js';
 import { aborted } from './aborted.js';
 
-const mainScript = fileURLToPath(new URL('../main.js', import.meta.url));
+const mainScript = fileURLToPath(new URL('./main.js', import.meta.url));
 
 /** How long a process may take to clean up before it is killed. */
 const stopMs = 10_000;
