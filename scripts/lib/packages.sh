@@ -5,7 +5,8 @@ packages_of() {
   local build='g++ make python3 libibverbs-dev libxxhash-dev'
   local softroce='qemu-system-x86 busybox-static kmod cpio iproute2 rdma-core ibverbs-providers'
   # What the tests talk to, and what makes certificates for them.
-  local peers='redis-server chromium openssl python3-venv'
+  # libnuma1 and libcurl4: what Mooncake's wheels load and do not bring.
+  local peers='redis-server chromium openssl python3-venv libnuma1 libcurl4'
   case $1 in
     build) echo "$build" ;;
     softroce) echo "$softroce" ;;
