@@ -154,6 +154,8 @@ export interface NativeNic {
   readonly maxSge: number;
   readonly maxInitiatorReads: number;
   readonly maxResponderReads: number;
+  /** `max_mr_size`: bytes that one registration may have. */
+  readonly maxRegionBytes: bigint;
   /** Pins and registers. Rejects with MEMLOCK_LIMIT, OUT_OF_MEMORY, REGISTRATION, OUT_OF_RANGE. */
   register(region: NativeRegion, offset: bigint, length: bigint, access: 'remote-read' | 'local-write'): Promise<NativeRegistration>;
   /** Queue pairs in INIT; `sendDepth` work requests each. */

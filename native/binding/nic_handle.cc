@@ -54,6 +54,7 @@ NicHandle::NicHandle(const Napi::CallbackInfo& info) : Handle(info), nic_(newbor
   define_constant(self, "maxSge", Napi::Number::New(env, nic_->max_sge()));
   define_constant(self, "maxInitiatorReads", Napi::Number::New(env, nic_->max_initiator_reads()));
   define_constant(self, "maxResponderReads", Napi::Number::New(env, nic_->max_responder_reads()));
+  define_constant(self, "maxRegionBytes", Napi::BigInt::New(env, nic_->max_region()));
 }
 
 NicHandle::~NicHandle() { runtime()->drop(std::move(nic_)); }

@@ -71,9 +71,16 @@ export function addServerOption(command: Command): Command {
 
 /** Flag before environment. @throws UsageError when neither names a server, or the variable is no address. */
 export function serverOf(flags: ServerFlags, env: Readonly<Record<string, string | undefined>>): string {
+  const server = serverIfAny(flags, env);
+  if (server === undefined) throw new UsageError('no metadata server: give --server host:port (weightcast serve starts one)');
+  return server;
+}
+
+/** As {@link serverOf}; `undefined` when neither names a server. @throws UsageError when the variable is no address. */
+export function serverIfAny(flags: ServerFlags, env: Readonly<Record<string, string | undefined>>): string | undefined {
   if (flags.server !== undefined) return flags.server;
   const variable = serverVariables.find((name) => (env[name] ?? '') !== '');
-  if (variable === undefined) throw new UsageError('no metadata server: give --server host:port (weightcast serve starts one)');
+  if (variable === undefined) return undefined;
   const value = env[variable] ?? '';
   try {
     return serverAddress('the metadata server')(value);

@@ -5,6 +5,7 @@ import { addBench } from './commands/bench.js';
 import { addDemo } from './commands/demo.js';
 import { addDoctor } from './commands/doctor.js';
 import { addHealth } from './commands/health.js';
+import { addMirror } from './commands/mirror.js';
 import { addPull } from './commands/pull.js';
 import { addSeed } from './commands/seed.js';
 import { addServe } from './commands/serve.js';
@@ -51,7 +52,7 @@ export function buildProgram(io: CliIo, run: RunCommand): Command {
       writeErr: () => undefined,
     })
     .enablePositionalOptions();
-  for (const add of [addServe, addSeed, addPull, addSources, addHealth, addDoctor, addDemo, addBench]) add(program, run);
+  for (const add of [addServe, addSeed, addPull, addMirror, addSources, addHealth, addDoctor, addDemo, addBench]) add(program, run);
   return program;
 }
 

@@ -44,7 +44,7 @@ function devicesText({ lanes }: PullResult): string {
   return `${unique(lanes.map((lane) => lane.localDevice))} here, ${unique(lanes.map((lane) => lane.remoteDevice))} there`;
 }
 
-function verifiedText({ verified, tensors, bytes }: PullResult): string {
+export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'verified' | 'tensors' | 'bytes'>): string {
   if (verified === undefined) return 'nothing: these bytes were not compared with the seed';
   const all = verified.tensors === tensors && verified.bytes === bytes;
   return `${all ? 'all' : `${formatCount(verified.tensors)} of`} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}`;

@@ -1,12 +1,27 @@
-/** Flags of `seed` that say how the weights are offered, and what they become. */
+/** Flags of `seed` and `mirror` that say how the weights are offered, and what they become. */
 import type { Command } from 'commander';
+import type { Logger } from '../observe/logger.js';
 import type { SeedOptions } from '../seed/index.js';
+import {
+  securityOf,
+  serverIfAny,
+  serverOf,
+  wireOptionsOf,
+  type IdentityFlags,
+  type SecurityFlags,
+  type ServerFlags,
+  type WireFlags,
+} from './options.js';
 import { integer, nonEmpty, oneOf, seconds } from './parse.js';
+import { sglangOf, type SglangFlags } from './sglang-options.js';
 import { UsageError } from './usage-error.js';
 
 const manifests = ['auto', 'central', 'worker'] as const;
 
 export interface OfferFlags {
+  readonly rank?: number;
+  readonly workerId?: string;
+  readonly heartbeatInterval?: number;
   readonly manifest?: (typeof manifests)[number];
   readonly accelerator?: string;
   readonly workerPort?: number;
@@ -42,7 +57,38 @@ export function addOfferOptions(command: Command): Command {
       'how long to try to publish again once the server has lost this seed (default: MX_PUBLISH_TIMEOUT_SECS, else 1800)',
       seconds('a time', 1),
     )
-    .option('--drain <s>', 'how long to wait at the end for targets that still read (default: 30)', seconds('a time', 0));
+    .option('--drain <s>', 'how long to wait at the end for targets that still read (default: 30)', seconds('a time', 0))
+    .option('--worker-id <id>', 'name of this worker (default: 8 random hex digits)', nonEmpty('a worker id'))
+    .option(
+      '--heartbeat-interval <s>',
+      'time between two heartbeats (default: MX_HEARTBEAT_INTERVAL_SECS, else 30)',
+      seconds('an interval', 0.1),
+    );
+}
+
+/** Flag before environment. @throws UsageError */
+export async function seedOptionsOf(
+  modelName: string,
+  flags: IdentityFlags & ServerFlags & SecurityFlags & WireFlags & OfferFlags & SglangFlags,
+  env: Readonly<Record<string, string | undefined>>,
+  logger: Logger,
+): Promise<SeedOptions> {
+  const sglang = sglangOf(flags);
+  // Only SGLang's own processes can do without a metadata server.
+  const server = sglang === undefined ? serverOf(flags, env) : serverIfAny(flags, env);
+  const security = securityOf(flags, env, logger);
+  const { environmentSeed } = await import('../seed/index.js');
+  const { identityOf } = await import('./identity.js');
+  return {
+    identity: identityOf(flags, modelName, env),
+    ...(server !== undefined && { server }),
+    ...(sglang !== undefined && { sglang }),
+    security,
+    ...(await environmentSeed(env, logger)),
+    ...wireOptionsOf(flags),
+    ...offerOptionsOf(flags),
+    logger,
+  };
 }
 
 /** @throws UsageError when one of certificate and key is missing. */
@@ -53,6 +99,9 @@ export function offerOptionsOf(flags: OfferFlags): Partial<SeedOptions> {
     throw new UsageError('--worker-tls-client-ca needs --worker-tls-cert and --worker-tls-key');
   }
   return {
+    ...(flags.rank !== undefined && { rank: flags.rank }),
+    ...(flags.workerId !== undefined && { workerId: flags.workerId }),
+    ...(flags.heartbeatInterval !== undefined && { heartbeatIntervalMs: flags.heartbeatInterval }),
     ...(manifest !== undefined && { manifest }),
     ...(accelerator !== undefined && { accelerator }),
     ...(workerPort !== undefined && { workerPort }),

@@ -2,17 +2,18 @@
 import type { SeedSummary } from '../seed/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
 
-export function seedSummaryLines(modelName: string, server: string, summary: SeedSummary): string[] {
+export function seedSummaryLines(modelName: string, server: string | undefined, summary: SeedSummary): string[] {
   const devices = summary.devices.map((device) => (summary.softwareDevices.includes(device) ? `${device} (software RDMA)` : device));
   const rdma = summary.transports.includes('rdma');
   const rows = [
     ['model', modelName],
-    ['source id', summary.sourceId],
+    ...(server === undefined ? [] : [['source id', summary.sourceId]]),
     ['worker id', summary.workerId],
     ['rank', String(summary.rank)],
-    ['server', server],
+    ...(server === undefined ? [] : [['server', server]]),
+    ...(summary.sglang === undefined ? [] : [['sglang', sglang(summary.sglang)]]),
     ['session id', summary.sessionId],
-    ['manifest', manifest(summary)],
+    ...(server === undefined ? [] : [['manifest', manifest(summary)]]),
     ['transports', summary.transports.join(', ') + (rdma ? '' : ` (not rdma: ${summary.transportReason})`)],
     ...(devices.length > 0 ? [['devices', devices.join(', ')]] : []),
     ['tensors', `${formatCount(summary.tensors)}, ${formatBytes(summary.bytes)}`],
@@ -24,6 +25,10 @@ export function seedSummaryLines(modelName: string, server: string, summary: See
 
 function manifest({ manifest: mode, workerEndpoint }: SeedSummary): string {
   return mode === 'central' ? `tensors at the server, the rest at ${workerEndpoint}` : `all at ${workerEndpoint}, none at the server`;
+}
+
+function sglang({ url, registeredAt }: NonNullable<SeedSummary['sglang']>): string {
+  return [...(url === '' ? [] : [`answers at ${url}`]), ...(registeredAt === '' ? [] : [`registered at ${registeredAt}`])].join(', ');
 }
 
 function backing({ backing: kind, copiedBecause, registrations }: SeedSummary): string {

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 import { toWeightcastError } from '../errors.js';
+import { HttpListener } from '../http/listener.js';
+import type { Routes } from '../http/routes.js';
 import { MetadataServer } from '../metadata/server/server.js';
 import type { MetadataStore } from '../metadata/stores/store.js';
 import { TransferLog } from '../metadata/transfers/transfer-log.js';
@@ -11,12 +13,10 @@ import { type AuthenticationRefusal, authenticating } from '../rpc/interceptors/
 import { type Authenticator, openAuthenticator } from '../security/authenticate.js';
 import { packageVersion } from '../version.js';
 import type { DaemonConfig } from './config/daemon-config.js';
-import { HttpListener } from './http/listener.js';
-import { probeRoutes } from './http/probes.js';
-import type { Routes } from './http/routes.js';
 import { methodOf, ServerMetrics } from './metrics/server-metrics.js';
 import { surveyor } from './metrics/survey.js';
 import { createPage, type Page } from './page/page.js';
+import { probeRoutes } from './probes.js';
 import { Readiness } from './readiness.js';
 import { openStore } from './store.js';
 

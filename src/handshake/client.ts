@@ -53,9 +53,10 @@ export async function fetchDescriptor(sessionId: string, own: SegmentDescriptor,
 }
 
 /**
- * Sends a Connection message and returns the reply, which is a rejection when `replyMessage` is not empty.
+ * Sends a Connection message and returns the reply, which is a rejection when `replyMessage` is not empty, or everything is:
+ * old peers reject with `null`, which reads as a message of empty fields.
  *
- * @throws WeightcastError `ERR_HANDSHAKE` for a reply that is no object (old peers reject with `null`); and as {@link exchange}.
+ * @throws WeightcastError `ERR_PROTOCOL` naming the field that is wrong; and as {@link exchange}.
  */
 export async function exchangeConnection(
   address: string,
@@ -63,15 +64,7 @@ export async function exchangeConnection(
   options: ExchangeOptions = {},
 ): Promise<ConnectionMessage> {
   const request = { type: MessageType.connection, json: encodeConnection(message), doing: 'connecting queue pairs with' };
-  const value = await ask(address, request, peerReadLimit, options);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new WeightcastError(
-      'ERR_HANDSHAKE',
-      `${address} rejected the connection to ${message.peerNicPath} without a reason; look into its log`,
-      { peer: address },
-    );
-  }
-  return decodeConnection(value, address);
+  return decodeConnection((await ask(address, request, peerReadLimit, options)) ?? {}, address);
 }
 
 /** Resolves when a process at `address` answers Probe messages. Peers before Mooncake 0.3.10.post2 close instead: `ERR_PEER_LOST`. */

@@ -1,5 +1,6 @@
 /** Descriptors of strangers: every field checked; one bad device or buffer rejects the whole. */
 import { WeightcastError } from '../errors.js';
+import { parseAddress } from './address.js';
 import type { DevicePriority, SegmentBuffer, SegmentDescriptor, SegmentDevice, SegmentExtras, SegmentProtocol } from './descriptor.js';
 import { Fields, type Place } from './fields.js';
 import type { JsonValue } from './json.js';
@@ -38,7 +39,8 @@ export function decodeDescriptor(value: unknown, options: DecodeOptions = {}): S
   return {
     name: fields.string('name'),
     protocol,
-    tcpDataPort: fields.uint('tcp_data_port', maxPort),
+    tcpDataPort: protocol === 'tcp' ? decodeTcpPort(fields) : fields.uint('tcp_data_port', maxPort),
+    tcpDataHost: fields.string('tcp_data_host', maxNameLength) || undefined,
     tcpProtoVersion: fields.uint('tcp_proto_version', maxKey, 1),
     timestamp: fields.raw('timestamp') === undefined ? undefined : fields.string('timestamp'),
     rdmaServerName: fields.string('rdma_server_name') || undefined,
@@ -65,6 +67,17 @@ export function decodeOwner(value: unknown, peer?: string): SegmentOwner {
 
 function describe(peer: string | undefined): string {
   return peer === undefined ? 'segment descriptor' : `segment descriptor of ${peer}`;
+}
+
+/** Mooncake before 0.3.5 does not say: its data port is the one behind the handshake's. */
+function decodeTcpPort(fields: Fields): number {
+  const name = fields.string('name');
+  if (fields.raw('tcp_data_port') !== undefined || name === '') return fields.uint('tcp_data_port', maxPort);
+  try {
+    return (parseAddress(name).port + 1) % (maxPort + 1);
+  } catch {
+    return 0;
+  }
 }
 
 /** A string, or an array in builds with several transports, where each buffer says its own. */
@@ -102,7 +115,7 @@ function decodeBuffer(fields: Fields, protocol: SegmentProtocol, mixed: boolean,
   const localKeys = fields.uints('lkey', maxKey);
   if (remoteKeys.length !== 0 && remoteKeys.length !== devices) fields.fail('rkey', `${String(devices)} keys, one a device,`);
   if (localKeys.length !== remoteKeys.length) fields.fail('lkey', `${String(remoteKeys.length)} keys, as many as rkey has,`);
-  return { location, address, length, remoteKeys, localKeys, readable: remoteKeys.length !== 0 };
+  return { location, address, length, remoteKeys, localKeys, readable: remoteKeys.some((key) => key !== 0) };
 }
 
 /** Absent: nothing is usable, as for Mooncake's own readers. */

@@ -26,7 +26,7 @@ export interface SegmentBuffer {
   readonly remoteKeys: readonly number[];
   /** As many as `remoteKeys`; nobody uses another's. Written as zeros when absent. */
   readonly localKeys?: readonly number[] | undefined;
-  /** False when the publisher gave no keys: known, but not to be read. Ignored by the encoder. */
+  /** False when the publisher gave no keys, or only zeros: known, but not to be read. Ignored by the encoder. */
   readonly readable: boolean;
 }
 
@@ -51,6 +51,8 @@ export interface SegmentDescriptor {
   readonly protocol: SegmentProtocol;
   /** Port of the TCP transport; 0 on rdma. */
   readonly tcpDataPort: number;
+  /** Where that port is, when it is not at `name`'s host (Mooncake 0.3.13). */
+  readonly tcpDataHost?: string | undefined;
   /** 2 when the TCP transport answers requests of version 2 with a status. */
   readonly tcpProtoVersion: number;
   /** Informational, `YYYY-MM-DD HH:MM:SS.uuuuuu`. */
@@ -90,6 +92,7 @@ function commonObject(descriptor: SegmentDescriptor): JsonObject {
     name: descriptor.name,
     protocol: descriptor.protocol,
     tcp_data_port: descriptor.tcpDataPort,
+    ...(descriptor.tcpDataHost === undefined ? {} : { tcp_data_host: descriptor.tcpDataHost }),
     tcp_proto_version: descriptor.tcpProtoVersion,
     ...(descriptor.timestamp === undefined ? {} : { timestamp: descriptor.timestamp }),
     ...(descriptor.rdmaServerName === undefined ? {} : { rdma_server_name: descriptor.rdmaServerName }),
@@ -141,11 +144,17 @@ export function deviceIndex(descriptor: SegmentDescriptor, device: string): numb
   return descriptor.devices.findIndex(({ name }) => name === device);
 }
 
-/** Names of the devices that are in service, in the publisher's order: those that also stand in the priority matrix. */
+/**
+ * Names of the devices that are in service, in the publisher's order: those that also stand in the priority matrix and have a
+ * key of every buffer. Mooncake keeps a device that did not open as a placeholder with keys of 0.
+ */
 export function usableDevices(descriptor: SegmentDescriptor): string[] {
   const listed = new Set<string>();
   for (const row of descriptor.priorityMatrix.values()) for (const name of [...row.preferred, ...row.others]) listed.add(name);
-  return descriptor.devices.map(({ name }) => name).filter((name) => listed.has(name));
+  const readable = descriptor.buffers.filter((buffer) => buffer.readable);
+  return descriptor.devices
+    .filter(({ name }, index) => listed.has(name) && readable.every((buffer) => buffer.remoteKeys[index] !== 0))
+    .map(({ name }) => name);
 }
 
 /** The devices for a location, best first; every usable one when the matrix does not know the location. */

@@ -24,6 +24,9 @@ export interface Slot {
   state: State;
 }
 
+/** Endpoints of one path at once: the one in use and those that it has just given up. */
+const maxPerPath = 4;
+
 /** Slots in order of arrival: a seed does not see reads, so the longest connected counts as the least recently used. */
 export class EndpointTable {
   readonly #slots = new Set<Slot>();
@@ -45,18 +48,21 @@ export class EndpointTable {
   }
 
   /**
-   * Makes room, at the cost of retiring and then of the oldest endpoints.
+   * Makes room, at the cost of the path's own retiring endpoints where it has too many, then of all retiring and then of the
+   * oldest endpoints.
    *
-   * @throws WeightcastError `ERR_HANDSHAKE` when everything is still connecting, `ERR_CLOSED`.
+   * @throws WeightcastError `ERR_HANDSHAKE` when everything, or everything of the path, is still connecting, `ERR_CLOSED`.
    */
   async reserve(path: string, peerNumbers: readonly number[]): Promise<Slot> {
     this.#requireOpen();
-    const victims: Slot[] = [];
-    let excess = this.#queuePairs + peerNumbers.length - this.#maxQueuePairs;
+    const victims = this.#surplusOf(path);
+    const freed = victims.reduce((sum, victim) => sum + victim.peerNumbers.length, 0);
+    let excess = this.#queuePairs - freed + peerNumbers.length - this.#maxQueuePairs;
+    const full = excess > 0;
     for (const at of ['retiring', 'connected'] as const) {
       for (const slot of this.#slots) {
         if (excess <= 0) break;
-        if (slot.state.at !== at) continue;
+        if (slot.state.at !== at || victims.includes(slot)) continue;
         victims.push(slot);
         excess -= slot.peerNumbers.length;
       }
@@ -70,11 +76,23 @@ export class EndpointTable {
     const slot: Slot = { path, peerNumbers, state: { at: 'connecting' } };
     this.#slots.add(slot);
     this.#queuePairs += peerNumbers.length;
-    for (const victim of victims) {
+    for (const victim of full ? victims : []) {
       this.#logger?.warn('too many queue pairs: dropping the oldest reader', { path: victim.path, maxQueuePairs: this.#maxQueuePairs });
     }
     await Promise.all(victims.map((victim) => this.drop(victim)));
     return slot;
+  }
+
+  /** What must go so that a path may have one more: its longest retiring endpoints. */
+  #surplusOf(path: string): Slot[] {
+    const own = [...this.#slots].filter((slot) => slot.path === path);
+    const surplus = own.length + 1 - maxPerPath;
+    if (surplus <= 0) return [];
+    const retiring = own.filter(({ state }) => state.at === 'retiring');
+    if (retiring.length < surplus) {
+      throw new WeightcastError('ERR_HANDSHAKE', `${String(own.length)} connections of ${path} are being made: wait for their replies`);
+    }
+    return retiring.slice(0, surplus);
   }
 
   /**

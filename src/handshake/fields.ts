@@ -33,18 +33,18 @@ export class Fields {
     return this.#object[key] ?? undefined;
   }
 
-  /** `''` when absent. */
-  string(key: string): string {
+  /** `''` when absent. At most `maxLength` characters; any number when left out. */
+  string(key: string, maxLength = Infinity): string {
     const value = this.raw(key) ?? '';
     if (typeof value !== 'string') this.fail(key, 'a string');
+    if (value.length > maxLength) this.fail(key, `at most ${String(maxLength)} characters`);
     return value;
   }
 
-  /** At most `maxLength` characters; any number when left out. */
+  /** As {@link string}, but not `''`. */
   nonEmpty(key: string, maxLength = Infinity): string {
-    const value = this.string(key);
+    const value = this.string(key, maxLength);
     if (value === '') this.fail(key, 'a non-empty string');
-    if (value.length > maxLength) this.fail(key, `at most ${String(maxLength)} characters`);
     return value;
   }
 

@@ -5,10 +5,14 @@ import { exchangeConnection } from './client.js';
 import { deviceIndex, type SegmentDescriptor, serverName, usableDevices } from './descriptor.js';
 import type { ConnectionMessage } from './messages.js';
 import { agreedMtu, legacyReads } from './negotiate.js';
+import { createUnheard } from './unheard.js';
 
 /** Mooncake's default first; a peer does not publish its count, it only refuses others. */
 const otherCounts = [2, 1, 4, 8];
 const maxCount = 64;
+/** Of one endpoint; a peer that changes its mind has no count. */
+const maxAttempts = 6;
+const withoutReason = 'an empty reply without a reason; look into its log';
 /** A farewell is a courtesy: the peer's own bounds take care of what does not arrive. */
 const farewellTimeoutMs = 1_000;
 
@@ -24,7 +28,7 @@ export interface OpenEndpointOptions {
   readonly peerAddress: string;
   /** By name: indices are the publisher's business. */
   readonly remoteDevice: string;
-  /** 1 to 64. Another count is tried when the peer insists on one. */
+  /** 1 to 64. When the peer insists on another count, or refuses without a reason, it is asked with others. */
   readonly queuePairs: number;
   /** Upper bound of outstanding reads a queue pair. Default: what both devices can do. */
   readonly maxReads?: number | undefined;
@@ -49,10 +53,12 @@ export interface OpenedEndpoint {
 }
 
 /**
- * Connects fresh queue pairs with one device of a peer.
+ * Connects fresh queue pairs with one device of a peer. A peer has a count of them that both sides must have: where it may be
+ * the reason of a refusal, 2, 1, 4 and 8 are tried as well, each with queue pairs of its own.
  *
- * @throws WeightcastError `ERR_HANDSHAKE` when the peer refuses, with its reason; `ERR_DEVICE_NOT_FOUND` when it has no such
- * device in service; `ERR_PROTOCOL`, `ERR_PEER_LOST`, `ERR_STALLED`, `ERR_ABORTED` as `exchange`; `ERR_VERBS` of our device.
+ * @throws WeightcastError `ERR_HANDSHAKE` when the peer refuses, with its reason and the counts that were tried;
+ * `ERR_DEVICE_NOT_FOUND` when it has no such device in service; `ERR_PROTOCOL`, `ERR_PEER_LOST`, `ERR_STALLED`, `ERR_ABORTED` as
+ * `exchange`; `ERR_VERBS` of our device.
  */
 export async function openEndpoint(options: OpenEndpointOptions): Promise<OpenedEndpoint> {
   const { queuePairs, peer, peerAddress, remoteDevice } = options;
@@ -70,20 +76,32 @@ export async function openEndpoint(options: OpenEndpointOptions): Promise<Opened
       { peer: peerAddress },
     );
   }
-  let refused: WeightcastError | undefined;
-  for (const count of [queuePairs, ...otherCounts.filter((other) => other !== queuePairs)]) {
+  const refusals = new Map<number, Refusal>();
+  const untried = [queuePairs, ...otherCounts];
+  for (let count = untried.shift(); count !== undefined && refusals.size < maxAttempts; count = untried.shift()) {
+    if (refusals.has(count)) continue;
     const opened = await attempt(options, count);
-    if (!(opened instanceof WeightcastError)) return opened;
-    refused ??= opened;
+    if (!('reason' in opened)) return opened;
+    refusals.set(count, opened);
+    // Peers that answer with their own count have said what they want.
+    if (opened.count > 0 && opened.count <= maxCount) untried.unshift(opened.count);
   }
-  throw refused ?? new WeightcastError('ERR_INTERNAL', 'no queue pair count was tried');
+  const [reason = ''] = [...refusals.values()].map((refusal) => refusal.reason);
+  const tried = [...refusals.keys()].join(', ');
+  throw refusedBy(options, `${reason}; tried with ${tried} queue pairs: if it has another number, ask for that one`);
 }
 
-/** One exchange with queue pairs of its own. Returns (not throws) the refusal of a peer that wants another count. */
-async function attempt(options: OpenEndpointOptions, count: number): Promise<OpenedEndpoint | WeightcastError> {
+/** A refusal that another count may change. */
+interface Refusal {
+  readonly reason: string;
+  /** How many queue pairs the peer has; 0 when it does not say. */
+  readonly count: number;
+}
+
+/** One exchange with queue pairs of its own. Returns (not throws) the refusal of a peer that may want another count. */
+async function attempt(options: OpenEndpointOptions, count: number): Promise<OpenedEndpoint | Refusal> {
   const { nic, peer, peerAddress, signal, timeoutMs, connectTimeoutMs } = options;
-  const localPath = `${options.localName}@${nic.device}`;
-  const remotePath = `${serverName(peer)}@${options.remoteDevice}`;
+  const { localPath, remotePath } = pathsOf(options);
   const doing = `connecting ${localPath} with ${remotePath}`;
   const ownReads = Math.max(1, Math.min(nic.maxInitiatorReads, options.maxReads ?? nic.maxInitiatorReads));
   throwIfAborted(signal, doing);
@@ -91,7 +109,7 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
   let request: ConnectionMessage | undefined;
   let isWeightcast = peer.weightcast !== undefined;
   try {
-    endpoint = await nic.createEndpoint('initiator', count, options.sendDepth ?? ownReads + 4);
+    endpoint = await createUnheard(nic, count, options.sendDepth ?? ownReads + 4, `${localPath} -> ${remotePath}`);
     request = {
       localNicPath: localPath,
       peerNicPath: remotePath,
@@ -103,7 +121,7 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
     };
     const reply = await exchangeConnection(peerAddress, request, { signal, timeoutMs, connectTimeoutMs });
     isWeightcast = reply.weightcast?.close === true;
-    const refusal = checkReply(request, reply, peerAddress);
+    const refusal = checkReply(request, reply, options);
     if (refusal !== undefined) {
       void bidFarewell(peerAddress, request, isWeightcast);
       await endpoint.close();
@@ -126,30 +144,36 @@ async function attempt(options: OpenEndpointOptions, count: number): Promise<Ope
 }
 
 /**
- * Returns the refusal when another count may help.
+ * Returns the refusal when another count may help: a peer that says nothing may mean that, too.
  *
  * @throws WeightcastError `ERR_HANDSHAKE` for every other reply that is no acceptance.
  */
-function checkReply(request: ConnectionMessage, reply: ConnectionMessage, peer: string): WeightcastError | undefined {
-  const fail = (reason: string): WeightcastError =>
-    new WeightcastError('ERR_HANDSHAKE', `${peer} rejected the connection ${request.localNicPath} -> ${request.peerNicPath}: ${reason}`, {
-      peer,
-    });
-  if (reply.replyMessage !== '') {
-    const refusal = fail(reply.replyMessage.slice(0, 500));
-    if (/QP count mismatch/i.test(reply.replyMessage)) return refusal;
-    throw refusal;
+function checkReply(request: ConnectionMessage, reply: ConnectionMessage, options: OpenEndpointOptions): Refusal | undefined {
+  const { localNicPath, peerNicPath, queuePairs, replyMessage } = reply;
+  if (replyMessage !== '') {
+    const reason = replyMessage.slice(0, 500);
+    if (/QP count mismatch/i.test(replyMessage)) return { reason, count: 0 };
+    throw refusedBy(options, reason);
   }
-  if (reply.queuePairs.length === 0) throw fail('an empty reply without a reason; look into its log');
-  if (reply.localNicPath !== request.peerNicPath || reply.peerNicPath !== request.localNicPath) {
-    throw fail(
-      `it answered for ${JSON.stringify(reply.localNicPath.slice(0, 200))} and ${JSON.stringify(reply.peerNicPath.slice(0, 200))}`,
-    );
+  if (queuePairs.length === 0) return { reason: withoutReason, count: 0 };
+  if (localNicPath !== request.peerNicPath || peerNicPath !== request.localNicPath) {
+    const answered = [localNicPath, peerNicPath].map((path) => JSON.stringify(path.slice(0, 200)));
+    throw refusedBy(options, `it answered for ${answered.join(' and ')}`);
   }
-  if (reply.queuePairs.length !== request.queuePairs.length) {
-    return fail(`it has ${String(reply.queuePairs.length)} queue pairs and not ${String(request.queuePairs.length)}`);
-  }
-  return undefined;
+  const count = queuePairs.length;
+  if (count === request.queuePairs.length) return undefined;
+  return { reason: `it has ${String(count)} queue pairs and not ${String(request.queuePairs.length)}`, count };
+}
+
+function refusedBy(options: OpenEndpointOptions, reason: string): WeightcastError {
+  const { localPath, remotePath } = pathsOf(options);
+  const { peerAddress: peer } = options;
+  return new WeightcastError('ERR_HANDSHAKE', `${peer} rejected the connection ${localPath} -> ${remotePath}: ${reason}`, { peer });
+}
+
+function pathsOf(options: OpenEndpointOptions): { readonly localPath: string; readonly remotePath: string } {
+  const { localName, nic, peer, remoteDevice } = options;
+  return { localPath: `${localName}@${nic.device}`, remotePath: `${serverName(peer)}@${remoteDevice}` };
 }
 
 function peerDevice({ peer, remoteDevice, peerAddress }: OpenEndpointOptions): { readonly gid: string; readonly lid: number } {

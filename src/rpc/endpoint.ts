@@ -19,6 +19,7 @@ import { completeLimits, type EndpointLimits } from './endpoint-limits.js';
 import { type EndpointObserver, silentObserver } from './endpoint-observer.js';
 import { CallLimits } from './interceptors/call-limits.js';
 import { measurable } from './interceptors/outgoing.js';
+import { Turns } from './interceptors/turns.js';
 import { writeThrough } from './interceptors/write-through.js';
 
 /** Anything that can be added to a gRPC server. */
@@ -71,17 +72,19 @@ export class GrpcEndpoint {
     const limits = await withinReach(completeLimits(options.limits), options);
     const tls = options.tls === undefined ? undefined : ServerTls.open(options.tls, { logger });
     const traffic = new Traffic();
+    const turns = new Turns();
     let acceptor: Acceptor | undefined;
     const shutOut = (client: string): void => acceptor?.shutOut(client);
-    const calls = new CallLimits({ limits, observer, logger, traffic, shutOut });
+    const calls = new CallLimits({ limits, observer, logger, traffic, turns, shutOut });
     const interceptors = [writeThrough(limits.messageBytes), calls.byAddress, ...(options.interceptors ?? []), calls.byClient];
     const server = new Server({ ...serverOptions(limits), interceptors });
     for (const add of services) add(server);
     // TLS is ours, so HTTP/2 takes every socket as it is.
     const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+    calls.guard(server);
     try {
       const serve = injector.injectConnection.bind(injector);
-      acceptor = await Acceptor.open({ address, tls, limits, traffic, observer, logger, serve });
+      acceptor = await Acceptor.open({ address, tls, limits, traffic, turns, observer, logger, serve });
       return new GrpcEndpoint(server, injector, acceptor, calls, tls);
     } catch (error) {
       injector.destroy();

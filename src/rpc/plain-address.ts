@@ -6,3 +6,9 @@ export function plainAddress(address: string): string {
   const plain = zone === -1 ? address : address.slice(0, zone);
   return /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(plain) ? plain.slice('::ffff:'.length) : plain;
 }
+
+/** Whether only this host reaches it. */
+export function isLoopback(host: string): boolean {
+  const plain = plainAddress(host);
+  return plain === 'localhost' || plain === '::1' || plain.startsWith('127.');
+}

@@ -7,10 +7,13 @@ import { Region } from '../region.js';
 
 export interface ContentTensor {
   readonly name: string;
-  /** safetensors name. */
+  /** safetensors name; `''` when it is not known. */
   readonly dtype: string;
-  readonly shape: readonly number[];
+  /** `undefined` when it is not known. */
+  readonly shape: readonly number[] | undefined;
   readonly bytes: bigint;
+  /** Bytes of one element, where that is known and the dtype is not. */
+  readonly elementSize?: number;
   /** Index into {@link SeedContent.regions}; without meaning for a tensor of no bytes. */
   readonly region: number;
   /** Bytes from the region's start. */
@@ -21,11 +24,13 @@ export interface ContentTensor {
   readonly fileOffset: bigint;
 }
 
-/** A byte-exact part of a region that peers may read. */
-export interface ContentRange {
-  readonly region: number;
-  readonly offset: bigint;
-  readonly length: bigint;
+/** A file of the model that is not weights. */
+export interface ContentFile {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: bigint;
+  /** Its bytes, from the beginning. */
+  open(): Promise<AsyncIterable<Buffer>>;
 }
 
 export interface SeedContent {
@@ -33,7 +38,11 @@ export interface SeedContent {
   readonly regions: Region[];
   readonly tensors: readonly ContentTensor[];
   readonly weightFiles: readonly { readonly name: string; readonly header: Buffer; readonly dataBytes: bigint }[];
-  readonly modelFiles: readonly { readonly name: string; readonly path: string; readonly size: bigint }[];
+  readonly modelFiles: readonly ContentFile[];
+  /** Checksums that are known before, in the tensors' order: these are published, and none is computed. */
+  readonly checksums?: readonly (bigint | undefined)[];
+  /** What the weights are known to be laid out for; `''` or absent: what {@link SeedOptions.accelerator} says. */
+  readonly accelerator?: string;
   /** Closes the regions that this content opened itself. */
   close(): void;
 }
@@ -64,34 +73,18 @@ export async function contentOfModel(model: Model): Promise<SeedContent> {
     file: tensor.file,
     fileOffset: tensor.offset,
   }));
-  return { regions, tensors, weightFiles: model.weightFiles, modelFiles: model.modelFiles, close };
+  const modelFiles = model.modelFiles.map(({ name, path, size }) => ({ name, size, open: () => openFile(path) }));
+  return { regions, tensors, weightFiles: model.weightFiles, modelFiles, close };
 }
 
-/**
- * The ranges that hold tensors, neighbours and overlaps merged: one registration each. Exactly the published bytes,
- * rounded by nothing, because a registered range is readable by every peer that knows its key.
- */
-export function rangesOf(tensors: readonly ContentTensor[]): ContentRange[] {
-  const sorted = tensors
-    .filter((tensor) => tensor.bytes > 0n)
-    .sort((a, b) => a.region - b.region || (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0));
-  const ranges: { region: number; offset: bigint; length: bigint }[] = [];
-  for (const { region, offset, bytes } of sorted) {
-    const last = ranges.at(-1);
-    if (last?.region === region && offset <= last.offset + last.length) {
-      const end = offset + bytes;
-      if (end > last.offset + last.length) last.length = end - last.offset;
-    } else {
-      ranges.push({ region, offset, length: bytes });
-    }
-  }
-  return ranges;
+async function openFile(path: string): Promise<AsyncIterable<Buffer>> {
+  const handle = await open(path);
+  return handle.createReadStream({ highWaterMark: 256 * 1024 });
 }
 
 /** A file of the model that is not weights, opened for a target; `undefined` when there is none of that name. */
 export function openModelFile(content: SeedContent, name: string): Promise<AsyncIterable<Buffer>> | undefined {
-  const file = content.modelFiles.find((candidate) => candidate.name === name);
-  return file === undefined ? undefined : open(file.path).then((handle) => handle.createReadStream({ highWaterMark: 256 * 1024 }));
+  return content.modelFiles.find((file) => file.name === name)?.open();
 }
 
 /** Refuses what cannot be published: a tensor whose size does not follow from dtype and shape, or a name given twice. */

@@ -3,17 +3,18 @@ import { toWeightcastError } from '../errors.js';
 import {
   HandshakeListener,
   Responder,
+  descriptorLimit,
   encodeDescriptor,
   formatAddress,
-  rdmaDescriptor,
-  tcpDescriptor,
+  peerReadLimit,
   type SegmentDescriptor,
 } from '../handshake/index.js';
 import { native, type NativeNic, type NativeTcpServer } from '../native.js';
 import type { Logger } from '../observe/logger.js';
-import { segmentDevices } from '../rails.js';
-import type { ContentRange, SeedContent } from './content.js';
+import type { SeedContent } from './content.js';
+import type { ContentRange } from './ranges.js';
 import type { Registered } from './register.js';
+import { describeSegment } from './segment.js';
 
 export interface DataPlaneOptions {
   readonly host: string;
@@ -37,6 +38,8 @@ const TCP_THREADS = 2;
 export class SeedDataPlane {
   readonly sessionId: string;
   readonly descriptor: SegmentDescriptor;
+  /** What Mooncake's peers may stumble over, in sentences. */
+  readonly notes: readonly string[];
   /** What accepts connections of peers, at an address that this process itself can use. */
   readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[];
 
@@ -44,11 +47,12 @@ export class SeedDataPlane {
     private readonly listener: HandshakeListener,
     private readonly responder: Responder,
     private readonly tcpServer: NativeTcpServer | undefined,
-    describe: (sessionId: string) => SegmentDescriptor,
-    host: string,
+    { host, nics, ...options }: DataPlaneOptions,
   ) {
+    const tcpDataPort = tcpServer?.port ?? 0;
     this.sessionId = formatAddress(host, listener.port);
-    this.descriptor = describe(this.sessionId);
+    this.descriptor = describeSegment({ name: this.sessionId, nics, buffers: buffersOf(options), tcpDataPort });
+    this.notes = tooLarge(this.descriptor);
     const own = bindAddress(host) || '127.0.0.1';
     this.listeners = [
       { name: 'the handshake listener', host: own, port: listener.port },
@@ -73,14 +77,8 @@ export class SeedDataPlane {
         },
         logger,
       });
-      plane = new SeedDataPlane(listener, responder, tcpServer, (sessionId) => describe(sessionId, options, tcpServer?.port ?? 0), host);
-      const { frameBytes, exceedsPeerLimit } = encodeDescriptor(plane.descriptor);
-      if (exceedsPeerLimit) {
-        logger.warn('the segment descriptor is larger than the 1 MiB that Mooncake peers read by default; register fewer, larger buffers', {
-          bytes: frameBytes,
-          buffers: plane.descriptor.buffers.length,
-        });
-      }
+      plane = new SeedDataPlane(listener, responder, tcpServer, options);
+      for (const note of plane.notes) logger.warn(note);
       return plane;
     } catch (error) {
       await responder.close();
@@ -102,43 +100,42 @@ function bindAddress(host: string): string {
   return host === 'localhost' || host === '::1' || host.startsWith('127.') ? host : '';
 }
 
+type Offer = Pick<DataPlaneOptions, 'content' | 'ranges' | 'registered'>;
+
+/** What is listed is what is served, over every transport. */
+function buffersOf({ content, ranges, registered }: Offer): { address: bigint; length: bigint; remoteKeys: number[] }[] {
+  return ranges.map(({ region, offset, length }, index) => ({
+    address: (content.regions[region]?.address ?? 0n) + offset,
+    length,
+    remoteKeys: (registered?.ranges[index]?.registrations ?? []).map(({ remoteKey }) => remoteKey),
+  }));
+}
+
+function tooLarge(descriptor: SegmentDescriptor): string[] {
+  const { frameBytes, exceedsPeerLimit } = encodeDescriptor(descriptor);
+  if (!exceedsPeerLimit) return [];
+  const limit = Math.ceil(frameBytes / peerReadLimit) * peerReadLimit;
+  const remedy =
+    limit > descriptorLimit
+      ? `they can be set to ${String(descriptorLimit)} at most, so place the tensors into one Region`
+      : `set MC_HANDSHAKE_MAX_LENGTH=${String(limit)} for them (Mooncake 0.3.9 and later), or place the tensors into one Region`;
+  return [
+    `the segment descriptor has ${String(frameBytes)} bytes for ${String(descriptor.buffers.length)} buffers, and Mooncake peers fail ` +
+      `to read more than ${String(peerReadLimit)} by default: ${remedy}`,
+  ];
+}
+
 async function serveTcp(options: DataPlaneOptions): Promise<NativeTcpServer> {
   const server = await native()
     .listenTcp(bindAddress(options.host), 0, TCP_THREADS)
     .catch((error: unknown) => {
       throw toWeightcastError(error, { doing: 'cannot listen for TCP reads' });
     });
-  const regions = options.ranges.flatMap((range) => options.content.regions[range.region] ?? []);
-  const addresses = options.ranges.map((range, index) => (regions[index]?.address ?? 0n) + range.offset);
+  const buffers = buffersOf(options);
   server.serve(
-    regions.map((region) => region.handle),
-    BigUint64Array.from(addresses),
-    BigUint64Array.from(options.ranges, (range) => range.length),
+    options.ranges.flatMap((range) => options.content.regions[range.region]?.handle ?? []),
+    BigUint64Array.from(buffers, (buffer) => buffer.address),
+    BigUint64Array.from(buffers, (buffer) => buffer.length),
   );
   return server;
-}
-
-function describe(name: string, options: DataPlaneOptions, tcpDataPort: number): SegmentDescriptor {
-  const { nics, registered, content, ranges } = options;
-  if (nics.length === 0 || registered === undefined) {
-    const buffers = ranges.map((range) => ({
-      address: (content.regions[range.region]?.address ?? 0n) + range.offset,
-      length: range.length,
-    }));
-    return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1 } };
-  }
-  const buffers = registered.ranges.map(({ address, length, registrations }) => ({
-    location: 'cpu:0',
-    address,
-    length,
-    remoteKeys: registrations.map((registration) => registration.remoteKey),
-    readable: true,
-  }));
-  const weightcast = tcpDataPort > 0 ? { version: 1, tcpDataPort, tcpProtoVersion: 2 } : { version: 1 };
-  return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers, weightcast }), timestamp: timestamp() };
-}
-
-/** Mooncake writes its own with microseconds. */
-function timestamp(): string {
-  return new Date().toISOString().replace('T', ' ').replace('Z', '000');
 }

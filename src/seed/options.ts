@@ -6,6 +6,7 @@ import type { Logger } from '../observe/logger.js';
 import type { TensorMemory } from '../region.js';
 import type { EndpointLimits } from '../rpc/endpoint-limits.js';
 import type { ClientSecurity, ServerTlsFiles } from '../security/tls-files.js';
+import type { Registrants } from '../sglang/rank-desk.js';
 import type { ManifestMode } from './manifest-mode.js';
 
 /** Which wire to offer. `auto`: RDMA where a device is active, and TCP beside it. */
@@ -18,8 +19,10 @@ export type SeedPhase = 'open' | 'prepare' | 'register' | 'checksum' | 'publish'
 export interface SeedOptions {
   /** Who these weights are. Fields left out have their proto3 defaults; targets must use equal ones. */
   readonly identity: Partial<SourceIdentity> & { readonly modelName: string };
-  /** The metadata server, `host:port`; `https://` before it means TLS. */
-  readonly server: string;
+  /** The metadata server, `host:port`; `https://` before it means TLS. Without it there must be {@link SeedOptions.sglang}. */
+  readonly server?: string;
+  /** Also, or only, be found by SGLang's own processes, without a metadata server. */
+  readonly sglang?: SglangOffer;
   /** Certificates and bearer token, for the server. */
   readonly security?: ClientSecurity;
   /** Worker rank, default 0: pp_rank × tp_size + tp_rank. */
@@ -86,6 +89,24 @@ export interface SeedOptions {
   readonly onPhase?: (phase: SeedPhase) => void;
 }
 
+/**
+ * How SGLang's processes find a seed: its targets ask over HTTP where the weights of their rank are. What they are told are names,
+ * addresses and sizes; no identity, no shapes, no checksums. At least one of `port` and `register` is needed.
+ */
+export interface SglangOffer {
+  /** Port to answer at, as the port of an SGLang server; 0 takes a free one. Absent: this process does not answer. */
+  readonly port?: number;
+  /** Address to listen at. Default: where {@link SeedOptions.host} is loopback that, else every interface. */
+  readonly host?: string;
+  /** Whose registrations of other ranks are taken at that port. Default `host`: those of processes of this host. */
+  readonly registrants?: Registrants;
+  /**
+   * `http://host:port` that answers for this seed: the bootstrap server of an SGLang instance, or the port of another seed.
+   * While the seed is up it registers again when that server forgets it.
+   */
+  readonly register?: string;
+}
+
 /** A tensor of the caller's own memory. */
 export interface SeedTensor {
   readonly name: string;
@@ -99,16 +120,18 @@ export interface SeedTensor {
 
 /** What a seed that is up offers, and how it came up. */
 export interface SeedSummary {
-  /** `mx_source_id`, computed by the server. */
+  /** `mx_source_id`, computed by the server; here, where there is none. */
   readonly sourceId: string;
   readonly workerId: string;
   readonly rank: number;
   /** `host:port` of the handshake, which peers open. */
   readonly sessionId: string;
-  /** `host:port` of the gRPC endpoint with manifests and files; `https://` before it with TLS. */
+  /** `host:port` of the gRPC endpoint with manifests and files; `https://` before it with TLS; `''` without a metadata server. */
   readonly workerEndpoint: string;
-  /** Who hands the tensor list out. */
-  readonly manifest: 'central' | 'worker';
+  /** Who hands the tensor list out; `none`: there is no metadata server. */
+  readonly manifest: 'central' | 'worker' | 'none';
+  /** Where SGLang's processes find the seed, `http://host:port` each: its own port, and the server that answers for it; `''` for none. */
+  readonly sglang?: { readonly url: string; readonly registeredAt: string };
   /** What peers can read by. */
   readonly transports: readonly ('rdma' | 'tcp')[];
   /** RDMA devices in use. */

@@ -1,19 +1,19 @@
 /** Registration of what a seed serves: every range on every rail, REMOTE_READ and nothing else. */
 import { availableParallelism } from 'node:os';
-import { WeightcastError, toWeightcastError } from '../errors.js';
+import { toWeightcastError, WeightcastError } from '../errors.js';
 import { native, type NativeNic, type NativeRegistration } from '../native.js';
 import type { Logger } from '../observe/logger.js';
 import { Region } from '../region.js';
-import type { ContentRange, SeedContent } from './content.js';
+import type { SeedContent } from './content.js';
+import type { ContentRange } from './ranges.js';
 
 /** A range with its keys: `registrations[i]` is on NIC i. */
 export interface RegisteredRange {
-  readonly address: bigint;
-  readonly length: bigint;
   readonly registrations: readonly NativeRegistration[];
 }
 
 export interface Registered {
+  /** In the order of the ranges that were given. */
   readonly ranges: readonly RegisteredRange[];
   /** Why file mappings had to be copied to be pinned; `''` when none was. */
   readonly copiedBecause: string;
@@ -25,8 +25,7 @@ const BATCH = 64;
 
 /**
  * Registers `ranges` of `content` on every NIC. A file mapping that the kernel cannot pin (Linux 6.1 refuses read-only
- * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy: a weight file is one
- * range, since its tensors cover it, so no other range lies in the region that is replaced.
+ * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy.
  * @throws ERR_MEMLOCK_LIMIT, ERR_OUT_OF_MEMORY, ERR_REGISTRATION; nothing stays registered then.
  */
 export async function register(
@@ -35,48 +34,88 @@ export async function register(
   ranges: readonly ContentRange[],
   logger: Logger,
 ): Promise<Registered> {
-  const registered: RegisteredRange[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(registered.flatMap((range) => range.registrations.map((registration) => registration.close())));
-  };
-  let copiedBecause = '';
+  const registration = new Registration(nics, content, ranges, logger);
   try {
-    for (let start = 0; start < ranges.length; start += BATCH) {
-      const batch = ranges.slice(start, start + BATCH);
-      const settled = await Promise.allSettled(batch.map((range) => registerRange(nics, content, range)));
-      for (const [index, outcome] of settled.entries()) if (outcome.status === 'fulfilled') registered[start + index] = outcome.value;
-      for (const [index, outcome] of settled.entries()) {
-        const range = batch[index];
-        if (outcome.status === 'fulfilled' || range === undefined) continue;
-        const error = toWeightcastError(outcome.reason, { doing: 'cannot register weights' });
-        const region = content.regions[range.region];
-        if (error.code !== 'ERR_REGISTRATION' || region?.handle.kind !== 'file') throw error;
-        logger.info('the kernel cannot pin this file mapping; copying it', { bytes: region.byteLength, reason: error.message });
-        copiedBecause = error.message;
-        content.regions[range.region] = await copyOf(region);
-        registered[start + index] = await registerRange(nics, content, range).catch((reason: unknown) => {
-          throw toWeightcastError(reason, { doing: 'cannot register the copy of a weight file' });
-        });
-      }
-    }
+    await registration.run();
   } catch (error) {
-    await close();
+    await registration.close();
     throw error;
   }
-  return { ranges: registered, copiedBecause, close };
+  return registration;
 }
 
-async function registerRange(nics: readonly NativeNic[], content: SeedContent, range: ContentRange): Promise<RegisteredRange> {
-  const region = content.regions[range.region];
-  if (region === undefined) throw new WeightcastError('ERR_INTERNAL', `no region ${String(range.region)}`);
-  const outcomes = await Promise.allSettled(nics.map((nic) => nic.register(region.handle, range.offset, range.length, 'remote-read')));
-  const registrations = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) {
-    await Promise.all(registrations.map((registration) => registration.close()));
+class Registration implements Registered {
+  copiedBecause = '';
+  /** By index of the range. */
+  readonly #made = new Map<number, RegisteredRange>();
+
+  constructor(
+    private readonly nics: readonly NativeNic[],
+    private readonly content: SeedContent,
+    private readonly all: readonly ContentRange[],
+    private readonly logger: Logger,
+  ) {}
+
+  get ranges(): RegisteredRange[] {
+    return this.all.flatMap((_, index) => this.#made.get(index) ?? []);
+  }
+
+  async run(): Promise<void> {
+    const todo = [...this.all.entries()];
+    for (let next = 0; next < todo.length; next += BATCH) {
+      const batch = todo.slice(next, next + BATCH);
+      const unpinned = new Map<number, string>();
+      const settled = await Promise.allSettled(batch.map(([index, range]) => this.#register(index, range)));
+      for (const [which, outcome] of settled.entries()) {
+        const range = batch[which]?.[1];
+        if (outcome.status === 'fulfilled' || range === undefined) continue;
+        const error = toWeightcastError(outcome.reason, { doing: 'cannot register weights' });
+        // A copy is no file mapping: what fails for it is final.
+        const isFile = this.content.regions[range.region]?.handle.kind === 'file';
+        if (error.code !== 'ERR_REGISTRATION' || !isFile) throw error;
+        unpinned.set(range.region, error.message);
+      }
+      for (const [region, reason] of unpinned) {
+        await this.#replace(region, reason);
+        const before = todo.slice(0, next + BATCH);
+        todo.push(...before.filter(([index, range]) => range.region === region && !this.#made.has(index)));
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#drop([...this.#made.keys()]);
+  }
+
+  async #register(index: number, range: ContentRange): Promise<void> {
+    const region = this.content.regions[range.region];
+    if (region === undefined) throw new WeightcastError('ERR_INTERNAL', `no region ${String(range.region)}`);
+    const outcomes = await Promise.allSettled(
+      this.nics.map((nic) => nic.register(region.handle, range.offset, range.length, 'remote-read')),
+    );
+    const registrations = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    this.#made.set(index, { registrations });
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    await this.#drop([index]);
     throw failed.reason;
   }
-  return { address: region.address + range.offset, length: range.length, registrations };
+
+  /** Puts a copy in the place of a region; those of its ranges that could be pinned are to be registered again. */
+  async #replace(index: number, reason: string): Promise<void> {
+    const region = this.content.regions[index];
+    if (region === undefined) return;
+    this.logger.info('the kernel cannot pin this file mapping; copying it', { bytes: region.byteLength, reason });
+    this.copiedBecause = reason;
+    await this.#drop([...this.#made.keys()].filter((made) => this.all[made]?.region === index));
+    this.content.regions[index] = await copyOf(region);
+  }
+
+  async #drop(indices: readonly number[]): Promise<void> {
+    const registrations = indices.flatMap((index) => this.#made.get(index)?.registrations ?? []);
+    for (const index of indices) this.#made.delete(index);
+    await Promise.all(registrations.map((registration) => registration.close()));
+  }
 }
 
 async function copyOf(region: Region): Promise<Region> {

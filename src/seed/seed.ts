@@ -1,6 +1,8 @@
-import { WeightcastError, toWeightcastError } from '../errors.js';
+import { toWeightcastError } from '../errors.js';
 import { openModel } from '../model/model.js';
-import { bringUp, type Cleanup } from './bring-up.js';
+import type { Cleanup } from './announce/announcer.js';
+import { bringUp } from './bring-up.js';
+import { checkOptions } from './check-options.js';
 import { contentOfModel, type SeedContent } from './content.js';
 import type { SeedOptions, SeedSummary, SeedTensor } from './options.js';
 import { contentOfTensors } from './own-buffers.js';
@@ -8,7 +10,7 @@ import { contentOfTensors } from './own-buffers.js';
 /**
  * Offers the weights of a safetensors model.
  * @param path - a directory, or one file.
- * @returns once the seed is READY at the metadata server.
+ * @returns once the seed is READY at the metadata server, and SGLang's processes find it where that was asked for.
  * @throws ERR_NOT_FOUND, ERR_MODEL_INVALID, ERR_SERVER_UNREACHABLE, ERR_PUBLISH_REFUSED, what registration and opening
  * devices throw (with transport `rdma`), ERR_ABORTED. Nothing stays open or published then.
  */
@@ -38,13 +40,13 @@ export class Seed implements AsyncDisposable {
     this.summary = summary;
   }
 
-  /** `mx_source_id`, computed by the server. */
+  /** `mx_source_id`. */
   get sourceId(): string {
     return this.summary.sourceId;
   }
 
   /**
-   * Marks the source STALE, waits for targets that hold a lease (`drainTimeoutMs`; targets of older ModelExpress versions hold
+   * Tells no target of SGLang any more, marks the source STALE, waits for targets that hold a lease (`drainTimeoutMs`; targets of older ModelExpress versions hold
    * none), stops answering, deregisters. Reads that still run fail at their targets. Idempotent, never throws.
    */
   close(): Promise<void> {
@@ -66,27 +68,6 @@ export class Seed implements AsyncDisposable {
       await closeAll(cleanups);
       throw toWeightcastError(error, { doing: 'cannot seed' });
     }
-  }
-}
-
-function checkOptions(options: SeedOptions): void {
-  if (options.identity.modelName === '') {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', 'seed: expected a model name in identity.modelName but received an empty string');
-  }
-  const rank = options.rank ?? 0;
-  if (!Number.isInteger(rank) || rank < 0 || rank > 0xffff_ffff) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', `seed: expected an unsigned 32-bit integer for rank but received ${String(rank)}`);
-  }
-  if (options.workerId === '') throw new WeightcastError('ERR_INVALID_ARGUMENT', 'seed: expected a non-empty workerId');
-  const { workerPort = 0, drainTimeoutMs = 0 } = options;
-  if (!Number.isInteger(workerPort) || workerPort < 0 || workerPort > 65_535) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', `seed: expected a port from 0 to 65535 for workerPort but received ${workerPort}`);
-  }
-  if (!(drainTimeoutMs >= 0)) {
-    throw new WeightcastError(
-      'ERR_INVALID_ARGUMENT',
-      `seed: expected a time, 0 or more, for drainTimeoutMs but received ${drainTimeoutMs}`,
-    );
   }
 }
 

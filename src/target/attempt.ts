@@ -4,9 +4,10 @@ import type { SourceIdentity, SourceInstanceRef } from '../gen/model_express/p2p
 import type { MetadataClient } from '../metadata/client.js';
 import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
-import { matchExpected } from './catalog.js';
+import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
 import { decideTransport, type TransportDecision } from './decide.js';
-import { destinationWriter, type DestinationWriter, type Placement } from './destinations/index.js';
+import type { DestinationWriter, Placement } from './destinations/index.js';
+import { firstRead } from './first-read.js';
 import type { LocalEnd } from './local-end.js';
 import { openWire, type OpenWire } from './open-wire.js';
 import type { PullOptions, PullResult } from './options.js';
@@ -23,6 +24,8 @@ const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, sl
 /** What all attempts of a pull share; opened once, before the first. */
 export interface AttemptContext {
   readonly options: PullOptions;
+  /** Makes the destination of one attempt. */
+  readonly writer: () => DestinationWriter;
   readonly identity: SourceIdentity;
   readonly client: MetadataClient;
   readonly rails: Rails;
@@ -65,31 +68,64 @@ async function read(source: Source, context: AttemptContext, scope: Scope): Prom
   const descriptor = await clock.phase('connect', () => local.fetchPeer(peer, rails.nics.length > 0 ? 'rdma' : 'tcp', options.signal));
   const decided = decideTransport(asked, rails, descriptor, peer);
 
-  const writer = destinationWriter(options.into);
+  const writer = context.writer();
   try {
-    const placement = await clock.phase('prepare', () => writer.prepare(catalog));
-    const setup = { local, descriptor, placement, asked, options: connectOptions(options, peer) };
-    const opened = await openWire(decided, setup, clock, scope);
-    context.onTransport(opened.decision.transport);
-    const wire = await clock.phase('wire', () => transferAll(opened, placement, peer, context));
+    const prepared = await clock.phase('prepare', () => writer.prepare(catalog));
+    const readInto = (placement: Placement): Promise<Pick<Pulled, 'opened' | 'wire'>> =>
+      readOnce(decided, { local, descriptor, placement, asked, options: connectOptions(options, peer) }, context);
+    const known = options.verify === 'twice' ? await readFirst(prepared, readInto, peer, context) : new Map<CatalogTensor, CatalogTensor>();
+    const withChecksums = (tensors: readonly CatalogTensor[]): CatalogTensor[] => tensors.map((tensor) => known.get(tensor) ?? tensor);
+    const placement = { ...prepared, tensors: withChecksums(prepared.tensors) };
+    const { opened, wire } = await readInto(placement);
     const held = await releaseLease(source);
     const verified = await clock.phase('verify', () => verifyAll(placement, peer, context));
     if (!held && verified === undefined) throw leaseLost(peer);
-    const output = await clock.phase('write', () => commit(writer, source, context));
+    const output = await clock.phase('write', () => commit(writer, { ...catalog, tensors: withChecksums(catalog.tensors) }, source.fetchFile, context));
     const notes = [
       ...source.notes,
       ...opened.connection.notes,
       ...(held ? [] : ["the seed's lease had ended before the read did; the checksums agree all the same"]),
+      ...twiceNote(verified),
       ...(verified === undefined && options.verify !== false ? ['nothing was verified: the seed publishes no checksums'] : []),
       ...writer.notes,
     ];
     return { source, placement, wire, opened, verified, output, notes };
   } catch (error) {
-    // Queue pairs and registrations of the memory go before the memory does.
-    await scope.close();
     await writer.abandon();
     throw error;
   }
+}
+
+/** Connects, reads and disconnects: queue pairs and registrations of the memory are gone before the memory is used or goes. */
+async function readOnce(
+  decided: TransportDecision,
+  setup: Parameters<typeof openWire>[1],
+  context: AttemptContext,
+): Promise<Pick<Pulled, 'opened' | 'wire'>> {
+  const { clock } = context;
+  const scope = new Scope();
+  try {
+    const opened = await openWire(decided, setup, clock, scope);
+    context.onTransport(opened.decision.transport);
+    const wire = await clock.phase('wire', () => transferAll(opened, setup.placement, setup.options.sessionId, context));
+    return { opened, wire };
+  } finally {
+    await scope.close();
+  }
+}
+
+function readFirst(
+  placement: Placement,
+  readInto: (placement: Placement) => Promise<unknown>,
+  peer: string,
+  { options, clock }: AttemptContext,
+): ReturnType<typeof firstRead> {
+  return firstRead(placement, {
+    readInto,
+    phase: (work) => clock.phase('verify', () => work((bytes, total) => clock.tell('verify', bytes, total))),
+    peer,
+    signal: options.signal,
+  });
 }
 
 function connectOptions(options: PullOptions, peer: string): Parameters<typeof openWire>[1]['options'] {
@@ -142,9 +178,15 @@ async function verifyAll(placement: Placement, peer: string, { options, clock }:
   });
 }
 
+function twiceNote(verified: PullResult['verified']): string[] {
+  const bytes = verified?.bytesReadTwice ?? 0n;
+  return bytes === 0n ? [] : [`the seed publishes no checksums of ${String(bytes)} bytes: they were read twice, and both reads compared`];
+}
+
 function commit(
   writer: DestinationWriter,
-  { catalog, fetchFile }: Source,
+  catalog: Catalog,
+  fetchFile: Source['fetchFile'],
   { options, clock }: AttemptContext,
 ): Promise<PullResult['output']> {
   let written = 0n;

@@ -10,7 +10,7 @@ export interface CandidateOptions {
   readonly client: MetadataClient;
   readonly identity: SourceIdentity;
   readonly rank: number;
-  /** Own worker id, which selectors may hash. */
+  /** Own worker id, which selectors may hash. A worker of this id is no candidate: it is this process, or its predecessor. */
   readonly workerId: string;
   /** Own accelerator; `''` takes weights from any. */
   readonly accelerator: string;
@@ -33,7 +33,8 @@ export async function findCandidates(options: CandidateOptions): Promise<readonl
   const deadline = performance.now() + options.waitMs;
   for (;;) {
     throwIfAborted(signal, 'discover');
-    const listed = await client.listSources({ identity, statusFilter: SourceStatus.SOURCE_STATUS_READY }, signal);
+    const ready = await client.listSources({ identity, statusFilter: SourceStatus.SOURCE_STATUS_READY }, signal);
+    const listed = ready.filter((source) => source.workerId !== options.workerId);
     const compatible = listed.filter((source) => source.workerRank === options.rank && isCompatible(source, options));
     if (compatible.length > 0) return ordered(compatible, options);
     if (performance.now() >= deadline) throw await nothingFound(listed, options);
@@ -64,7 +65,7 @@ function ordered(sources: readonly SourceInstanceRef[], options: CandidateOption
 
 /** Says what is there instead: the usual reasons are another rank, a source that is not READY, or one differing identity field. */
 async function nothingFound(ready: readonly SourceInstanceRef[], options: CandidateOptions): Promise<WeightcastError> {
-  const { client, identity, rank } = options;
+  const { client, identity, rank, workerId } = options;
   const id = mxSourceId(identity);
   if (ready.length > 0) {
     const ofRank = ready.filter((source) => source.workerRank === rank);
@@ -79,12 +80,15 @@ async function nothingFound(ready: readonly SourceInstanceRef[], options: Candid
   const ours = await client.listSources({ identity }, options.signal);
   const sameModel = await client.listSources({ modelNameFilter: identity.modelName }, options.signal);
   const others = new Set(sameModel.map((source) => source.mxSourceId).filter((other) => other !== id));
+  const own = ours.filter((source) => source.workerId === workerId).length;
   const hint =
-    ours.length > 0
-      ? `${String(ours.length)} source(s) of it are registered but not READY (starting, STALE or silent)`
-      : others.size > 0
-        ? `the server knows this model under other identities (source ${[...others].join(', ')}): compare framework, parallel sizes, dtype, quantization and revision`
-        : 'the server knows no source of this model: start one with "weightcast seed"';
+    ours.length > 0 && ours.length === own
+      ? `worker ${workerId} is this one itself; start another`
+      : ours.length > 0
+        ? `${String(ours.length - own)} source(s) of it are registered but not READY (starting, STALE or silent)`
+        : others.size > 0
+          ? `the server knows this model under other identities (source ${[...others].join(', ')}): compare framework, parallel sizes, dtype, quantization and revision`
+          : 'the server knows no source of this model: start one with "weightcast seed"';
   const waited = options.waitMs > 0 ? ` after waiting ${String(options.waitMs)} ms` : '';
   return new WeightcastError(
     'ERR_NO_SOURCE',

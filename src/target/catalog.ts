@@ -15,8 +15,10 @@ export interface CatalogTensor {
   readonly dtype: Dtype | '';
   /** `undefined` when the seed does not say. */
   readonly shape: readonly number[] | undefined;
-  /** XXH3-64. */
+  /** XXH3-64; `undefined` when the seed does not say. */
   readonly checksum: bigint | undefined;
+  /** The seed says no checksum: it is that of a first read. */
+  readonly readTwice?: true;
   /** Index into {@link Catalog.weightFiles}; -1 for none. */
   readonly file: number;
   readonly fileOffset: bigint;

@@ -4,9 +4,9 @@ import { native } from '../native.js';
 import type { Connection, ConnectOptions } from './connection.js';
 import { tcpPort } from './decide.js';
 
-/** Opens the TCP connections. They go to the host of the descriptor's name, as Mooncake's do. */
+/** Opens the TCP connections. They go where the descriptor says, else to the host of its name, as Mooncake's do. */
 export async function connectTcp(descriptor: SegmentDescriptor, options: ConnectOptions): Promise<Connection> {
-  const { host } = parseAddress(descriptor.name);
+  const host = descriptor.tcpDataHost ?? parseAddress(descriptor.name).host;
   const port = tcpPort(descriptor);
   const version = descriptor.protocol === 'rdma' ? (descriptor.weightcast?.tcpProtoVersion ?? 1) : descriptor.tcpProtoVersion;
   const settled = await Promise.allSettled(

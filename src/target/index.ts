@@ -22,3 +22,4 @@ export type {
   PullResult,
   TargetTensor,
 } from './options.js';
+export type { Verified } from './verify.js';

@@ -1,32 +1,24 @@
 import { WeightcastError } from '../errors.js';
-import {
-  HandshakeListener,
-  fetchDescriptor,
-  formatAddress,
-  rdmaDescriptor,
-  tcpDescriptor,
-  type SegmentDescriptor,
-} from '../handshake/index.js';
+import { fetchDescriptor, formatAddress, rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
 import type { NativeNic } from '../native.js';
 import { segmentDevices } from '../rails.js';
+import { listenAgain, type LocalListener } from './local-port.js';
 
 /** The local end of the handshake: old seeds call back for our descriptor while they answer ours. */
 export class LocalEnd {
   private constructor(
     readonly name: string,
-    private readonly listener: HandshakeListener,
+    private readonly listener: LocalListener,
     readonly descriptor: SegmentDescriptor,
   ) {}
 
   static async open(host: string, nics: readonly NativeNic[]): Promise<LocalEnd> {
     // Known once the port is.
     let descriptor: SegmentDescriptor | undefined = undefined;
-    const listener = await HandshakeListener.listen({
-      host: '0.0.0.0',
-      handlers: {
-        metadata: () => descriptor,
-        connection: () => Promise.reject(new WeightcastError('ERR_HANDSHAKE', 'this process only pulls: it has nothing to read')),
-      },
+    const identity = [host, ...nics.map((nic) => `${nic.device} ${nic.gid}`)].join();
+    const listener = await listenAgain(identity, {
+      metadata: () => descriptor,
+      connection: () => Promise.reject(new WeightcastError('ERR_HANDSHAKE', 'this process only pulls: it has nothing to read')),
     });
     const name = formatAddress(host, listener.port);
     descriptor =

@@ -4,6 +4,7 @@ import type { SelectionSettings, SourceSelector } from '../metadata/selection/in
 import type { Logger } from '../observe/logger.js';
 import type { Region, TensorMemory } from '../region.js';
 import type { ClientSecurity } from '../security/tls-files.js';
+import type { Verified } from './verify.js';
 
 /** A tensor that the target must find at the seed. */
 export interface ExpectedTensor {
@@ -75,8 +76,12 @@ export interface PullOptions extends SelectionSettings {
   readonly gidIndex?: number;
   /** The address under which the seed may call back (old Mooncake seeds do). Default: the one with the route outside. */
   readonly host?: string;
-  /** Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. */
-  readonly verify?: boolean;
+  /**
+   * Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. `'twice'`: what the
+   * seed publishes no checksums of is read a second time, and both reads are compared. That doubles the bytes on the wire, in
+   * no more memory.
+   */
+  readonly verify?: boolean | 'twice';
   /** Queue pairs a rail. Default 1 with a Weightcast seed, else 2, which is Mooncake's count and must be equal there. */
   readonly queuePairs?: number;
   /**
@@ -148,6 +153,8 @@ export interface PullResult {
   readonly rank: number;
   /** `host:port` of the seed. */
   readonly peer: string;
+  /** What the source says that its weights are laid out for; `''` when it does not. */
+  readonly accelerator: string;
   /** Name of the selector that chose the order of the sources. */
   readonly selector: string;
   /** Sources that failed before this one, in order. */
@@ -172,8 +179,8 @@ export interface PullResult {
   readonly registrations: number;
   /** Longest time that the event loop was blocked while bytes were on the wire, ms. */
   readonly eventLoopMaxDelayMs: number;
-  /** What was compared with the seed's checksums; `undefined` when nothing was. */
-  readonly verified: { readonly algorithm: 'xxh3-64'; readonly tensors: number; readonly bytes: bigint } | undefined;
+  /** What was compared with the seed's checksums, or read twice; `undefined` when nothing was. */
+  readonly verified: Verified | undefined;
   /** What the seed could not give, or was not used, in sentences. */
   readonly notes: readonly string[];
   readonly output: PullOutput;

@@ -11,6 +11,7 @@ import { closeRails, openRails } from '../rails.js';
 import { attempt, type AttemptContext } from './attempt.js';
 import { findCandidates } from './candidates.js';
 import { checkOptions } from './check-options.js';
+import { destinationWriter, type DestinationWriter } from './destinations/index.js';
 import { LocalEnd } from './local-end.js';
 import type { PullOptions, PullProgress, PullResult } from './options.js';
 import { PullClock } from './progress.js';
@@ -21,8 +22,15 @@ import { trySources } from './try-sources.js';
 /** Sources that ModelExpress' targets try. */
 const defaultMaxSources = 3;
 
-/** Leaves nothing behind when it rejects, always with an error of ours. */
-export async function runPull(options: PullOptions, report: (progress: PullProgress) => void): Promise<PullResult> {
+/**
+ * Leaves nothing behind when it rejects, always with an error of ours.
+ * @param writer makes the destination of one attempt; default: what the options say.
+ */
+export async function runPull(
+  options: PullOptions,
+  report: (progress: PullProgress) => void,
+  writer = () => destinationWriter(options.into),
+): Promise<PullResult> {
   const scope = new Scope();
   try {
     checkOptions(options);
@@ -31,10 +39,10 @@ export async function runPull(options: PullOptions, report: (progress: PullProgr
     scope.add(() => {
       client.close();
     });
-    if (options.reportTransfers === false) return await steps(options, client, report, undefined, scope);
+    if (options.reportTransfers === false) return await steps(options, writer, client, report, undefined, scope);
     const reporter = new TransferReporter({ client, modelName: identity.modelName, rank, logger });
     try {
-      const result = await steps(options, client, report, reporter, scope);
+      const result = await steps(options, writer, client, report, reporter, scope);
       await reporter.end();
       return result;
     } catch (error) {
@@ -50,6 +58,7 @@ export async function runPull(options: PullOptions, report: (progress: PullProgr
 
 async function steps(
   options: PullOptions,
+  writer: () => DestinationWriter,
   client: MetadataClient,
   report: (progress: PullProgress) => void,
   reporter: TransferReporter | undefined,
@@ -78,7 +87,7 @@ async function steps(
   const onTransport: AttemptContext['onTransport'] = (used) => {
     chosen = used;
   };
-  const context = { options, identity, client, rails, local, clock, onTransport };
+  const context = { options, writer, identity, client, rails, local, clock, onTransport };
   const { pulled, failed } = await trySources({
     candidates,
     maxSources: options.maxSources ?? defaultMaxSources,

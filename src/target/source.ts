@@ -30,6 +30,8 @@ export interface Source {
   /** `host:port` of its handshake. */
   readonly peer: string;
   readonly catalog: Catalog;
+  /** What its weights are laid out for; `''` when it does not say. */
+  readonly accelerator: string;
   /** Other files of the model; `undefined` when it offers none. */
   readonly fetchFile: FetchFile | undefined;
   /** Held until it is released or the scope ends; `undefined` when the worker gives none. */
@@ -67,6 +69,7 @@ export async function openSource(candidate: SourceInstanceRef, options: SourceOp
     rank: worker.workerRank,
     peer,
     catalog: makeCatalog(peer, tensors, manifest),
+    accelerator: worker.accelerator,
     fetchFile: manifest === undefined || endpoint === undefined ? undefined : (name) => endpoint.modelFile(name, signal),
     lease,
     notes: manifest === undefined ? ['the seed publishes no shapes, checksums or files beside its weights'] : [],

@@ -28,6 +28,7 @@ export function summarize(
     workerId: source.workerId,
     rank: source.rank,
     peer: source.peer,
+    accelerator: source.accelerator,
     selector,
     attempts,
     tensors: placement.tensors.length,

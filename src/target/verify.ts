@@ -1,19 +1,20 @@
-/** Checksums of what landed, against the seed's. */
-import { availableParallelism } from 'node:os';
+/** Checksums of what landed, against the seed's, or against those of a first read. */
+import { checksums } from '../checksum.js';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
-import { native } from '../native.js';
-import { settled } from '../native-task.js';
+import type { CatalogTensor } from './catalog.js';
 import type { Placement } from './destinations/index.js';
 
 export interface Verified {
   readonly algorithm: 'xxh3-64';
   readonly tensors: number;
   readonly bytes: bigint;
+  /** Of these, bytes that the seed publishes no checksums of: they were read twice, and both reads compared. */
+  readonly bytesReadTwice: bigint;
 }
 
 /**
  * Compares every tensor that has a checksum.
- * @returns `undefined` when the seed published none.
+ * @returns `undefined` when none has.
  * @throws ERR_CHECKSUM_MISMATCH naming the first tensor and how many differ, ERR_ABORTED.
  */
 export async function verify(
@@ -25,30 +26,35 @@ export async function verify(
   throwIfAborted(signal, 'verify');
   const rows = placement.tensors.flatMap((tensor, index) => {
     const at = placement.at[index];
-    return tensor.checksum === undefined || tensor.bytes === 0n || at === undefined ? [] : [{ tensor, at, checksum: tensor.checksum }];
+    return tensor.checksum === undefined || at === undefined ? [] : [{ tensor, range: { ...at, bytes: tensor.bytes } }];
   });
   if (rows.length === 0) return undefined;
-  const task = native().checksum(
-    placement.regions,
-    Uint32Array.from(rows, (row) => row.at.region),
-    BigUint64Array.from(rows, (row) => row.at.offset),
-    BigUint64Array.from(rows, (row) => row.tensor.bytes),
-    availableParallelism(),
-  );
+  const tensors = rows.map((row) => row.tensor);
   try {
-    const sums = await settled(task, signal, onProgress);
-    const wrong = rows.filter((row, index) => sums[index] !== row.checksum);
-    const [first] = wrong;
-    if (first !== undefined) {
-      throw new WeightcastError(
-        'ERR_CHECKSUM_MISMATCH',
-        `${String(wrong.length)} of ${String(rows.length)} tensors from ${peer} differ from its checksums, the first is ${first.tensor.name}; the seed's memory changed after it published, or was corrupted; pull from another seed`,
-        { tensor: first.tensor.name, peer },
-      );
-    }
-    const empty = placement.tensors.filter((tensor) => tensor.checksum !== undefined && tensor.bytes === 0n).length;
-    return { algorithm: 'xxh3-64', tensors: rows.length + empty, bytes: rows.reduce((sum, row) => sum + row.tensor.bytes, 0n) };
+    const ranges = rows.map((row) => row.range);
+    const sums = await checksums(placement.regions, ranges, signal, onProgress);
+    const wrong = tensors.filter((tensor, index) => sums[index] !== tensor.checksum);
+    if (wrong[0] !== undefined) throw mismatch(wrong[0], wrong.length, tensors.length, peer);
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot verify what was read', peer });
   }
+  const twice = tensors.filter((tensor) => tensor.readTwice === true);
+  return { algorithm: 'xxh3-64', tensors: tensors.length, bytes: sumOf(tensors), bytesReadTwice: sumOf(twice) };
+}
+
+function mismatch(first: CatalogTensor, wrong: number, of: number, peer: string): WeightcastError {
+  const differ = first.readTwice === true ? 'differ between two reads' : 'differ from its checksums';
+  const because =
+    first.readTwice === true
+      ? "the seed's memory changes while it is read, or bytes were corrupted on the way"
+      : "the seed's memory changed after it published, or was corrupted";
+  return new WeightcastError(
+    'ERR_CHECKSUM_MISMATCH',
+    `${String(wrong)} of ${String(of)} tensors from ${peer} ${differ}, the first is ${first.name}; ${because}; pull from another seed`,
+    { tensor: first.name, peer },
+  );
+}
+
+function sumOf(tensors: readonly CatalogTensor[]): bigint {
+  return tensors.reduce((sum, tensor) => sum + tensor.bytes, 0n);
 }

@@ -2,7 +2,7 @@
  * Doubles of an RDMA device, which is hardware: they hand out queue pair numbers and record what is asked of them. What real
  * verbs do with the same calls is for the tests in `softroce/`.
  */
-import type { NativeEndpoint, NativeFault, NativeNic, NativePeerQueuePairs, NativeRegistration } from '#src/native.js';
+import type { NativeEndpoint, NativeFault, NativeNic, NativePeerQueuePairs, NativeRegion, NativeRegistration } from '#src/native.js';
 
 /** GID of 10.0.0.`host`, RoCE v2. */
 export function gidOf(host: number): string {
@@ -55,16 +55,23 @@ export class NicDouble implements NativeNic {
   readonly maxSge = 16;
   readonly maxInitiatorReads: number;
   readonly maxResponderReads: number;
+  readonly maxRegionBytes: bigint;
   /** Every endpoint that was ever made, in order. */
   readonly endpoints: EndpointDouble[] = [];
   /** Awaited by every `createEndpoint` and `connect`: throw or wait in it. */
   beforeCreate: () => Promise<void> = async () => undefined;
   beforeConnect: () => Promise<void> = async () => undefined;
+  /** What `register` does first; a double has no memory of its own. */
+  beforeRegister: (region: NativeRegion) => void = () => {
+    throw fault('the double has no memory', 'REGISTRATION', 'ibv_reg_mr');
+  };
+  /** What is registered. */
+  readonly registered = new Set<{ region: NativeRegion; offset: bigint; length: bigint; access: string; key: number }>();
 
   constructor(
     device: string,
     gid: string,
-    attributes: { lid?: number; mtu?: number; initiatorReads?: number; responderReads?: number } = {},
+    attributes: { lid?: number; mtu?: number; initiatorReads?: number; responderReads?: number; maxRegionBytes?: bigint } = {},
   ) {
     this.device = device;
     this.gid = gid;
@@ -72,6 +79,7 @@ export class NicDouble implements NativeNic {
     this.mtu = attributes.mtu ?? 4096;
     this.maxInitiatorReads = attributes.initiatorReads ?? 16;
     this.maxResponderReads = attributes.responderReads ?? 16;
+    this.maxRegionBytes = attributes.maxRegionBytes ?? 2n ** 64n - 1n;
   }
 
   /** Those that are not closed. */
@@ -86,8 +94,16 @@ export class NicDouble implements NativeNic {
     return endpoint;
   }
 
-  async register(): Promise<NativeRegistration> {
-    throw fault('the double has no memory', 'REGISTRATION', 'ibv_reg_mr');
+  async register(region: NativeRegion, offset: bigint, length: bigint, access: string): Promise<NativeRegistration> {
+    this.beforeRegister(region);
+    const key = nextNumber++;
+    const registered = { region, offset, length, access, key };
+    this.registered.add(registered);
+    return {
+      localKey: key,
+      remoteKey: key,
+      close: async () => void this.registered.delete(registered),
+    };
   }
 
   async close(): Promise<void> {

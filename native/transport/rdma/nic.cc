@@ -3,6 +3,7 @@
 #include <infiniband/verbs.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "transport/rdma/attributes.h"
 #include "verbs/context.h"
@@ -60,6 +61,9 @@ Result<std::shared_ptr<Nic>> Nic::open(const NicOptions& options) {
   nic->max_sge_ = limits.max_segments;
   nic->max_initiator_reads_ = limits.max_initiator_reads;
   nic->max_responder_reads_ = limits.max_responder_reads;
+  // 0 would mean that nothing can be registered; drivers that leave it out know no limit.
+  const std::uint64_t max_region = device.value().max_mr_size;
+  nic->max_region_ = max_region == 0 ? std::numeric_limits<std::uint64_t>::max() : max_region;
   return nic;
 }
 

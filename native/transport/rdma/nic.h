@@ -57,6 +57,7 @@ class Nic : public std::enable_shared_from_this<Nic> {
   [[nodiscard]] std::uint32_t max_sge() const { return max_sge_; }          ///< scatter elements of one READ
   [[nodiscard]] std::uint32_t max_initiator_reads() const { return max_initiator_reads_; }  ///< max_qp_init_rd_atom
   [[nodiscard]] std::uint32_t max_responder_reads() const { return max_responder_reads_; }  ///< max_qp_rd_atom
+  [[nodiscard]] std::uint64_t max_region() const { return max_region_; }  ///< bytes of one registration
   [[nodiscard]] const std::shared_ptr<verbs::ProtectionDomain>& protection_domain() const { return pd_; }
   [[nodiscard]] const std::shared_ptr<verbs::Context>& context() const { return context_; }
 
@@ -78,6 +79,7 @@ class Nic : public std::enable_shared_from_this<Nic> {
   std::uint32_t max_sge_ = 0;
   std::uint32_t max_initiator_reads_ = 0;
   std::uint32_t max_responder_reads_ = 0;
+  std::uint64_t max_region_ = 0;
 };
 
 }  // namespace weightcast::transport::rdma

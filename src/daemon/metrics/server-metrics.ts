@@ -4,8 +4,8 @@ import type { CallOutcome, ReaperAction, ServerObserver, StoreOperation } from '
 import type { StoreName } from '../../metadata/stores/store.js';
 import type { CallLimit, ConnectionRefusal, EndpointObserver } from '../../rpc/endpoint-observer.js';
 import { createFamilies, type Families } from './families.js';
-import type { Routes } from '../http/routes.js';
-import { sendText } from '../http/answer.js';
+import type { Routes } from '../../http/routes.js';
+import { sendText } from '../../http/answer.js';
 
 export interface ServerMetricsOptions {
   /** Of the package. */

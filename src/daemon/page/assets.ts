@@ -1,7 +1,7 @@
 /** The files of the page that never change while the server runs. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { HttpHandler, Routes } from '../http/routes.js';
+import type { HttpHandler, Routes } from '../../http/routes.js';
 import { stylesheet } from './styles/index.js';
 
 /** Compiled from `browser/`; modules import each other by these paths. */

@@ -1,9 +1,9 @@
 /** The live page of `weightcast serve`: sources, workers and transfers, for people. */
 import type { ServerResponse } from 'node:http';
+import { sendJson, sendText } from '../../http/answer.js';
+import type { HttpHandler, Routes } from '../../http/routes.js';
 import type { MetadataStore } from '../../metadata/stores/store.js';
 import type { TransferLog } from '../../metadata/transfers/transfer-log.js';
-import { sendJson, sendText } from '../http/answer.js';
-import type { HttpHandler, Routes } from '../http/routes.js';
 import { assetRoutes } from './assets.js';
 import { type Content, ContentBuilder } from './content.js';
 import { Feed } from './live/feed.js';

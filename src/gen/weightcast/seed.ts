@@ -99,6 +99,11 @@ export interface TensorColumns {
   checksum: bigint[];
   /** rows whose checksum is not known although the column is there */
   withoutChecksum: number[];
+  /**
+   * Rows whose shape is not known: a mirror of a peer that publishes none passes on no more than it has. Their rank is 0;
+   * their dtype may be the empty text, not known either.
+   */
+  withoutShape: number[];
 }
 
 function createBaseGetModelManifestRequest(): GetModelManifestRequest {
@@ -749,6 +754,7 @@ function createBaseTensorColumns(): TensorColumns {
     offset: [],
     checksum: [],
     withoutChecksum: [],
+    withoutShape: [],
   };
 }
 
@@ -824,6 +830,13 @@ export const TensorColumns: MessageFns<TensorColumns> = {
     if (message.withoutChecksum.length !== 0) {
       writer.uint32(82).fork();
       for (const v of message.withoutChecksum) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.withoutShape.length !== 0) {
+      writer.uint32(90).fork();
+      for (const v of message.withoutShape) {
         writer.uint32(v);
       }
       writer.join();
@@ -1004,6 +1017,24 @@ export const TensorColumns: MessageFns<TensorColumns> = {
 
             break;
           }
+          case 11: {
+            if (tag === 88) {
+              message.withoutShape.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 90) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.withoutShape.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1031,6 +1062,7 @@ export const TensorColumns: MessageFns<TensorColumns> = {
     message.offset = object.offset?.map((e) => BigInt(e)) || [];
     message.checksum = object.checksum?.map((e) => BigInt(e)) || [];
     message.withoutChecksum = object.withoutChecksum?.map((e) => e) || [];
+    message.withoutShape = object.withoutShape?.map((e) => e) || [];
     return message;
   },
 };

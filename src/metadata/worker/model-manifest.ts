@@ -32,9 +32,10 @@ export interface ManifestModelFile {
 
 export interface ManifestTensor {
   readonly name: string;
-  /** Its safetensors name: `BF16`. */
+  /** Its safetensors name: `BF16`; empty when it is not known. */
   readonly dtype: string;
-  readonly shape: readonly number[];
+  /** `undefined` when it is not known. */
+  readonly shape: readonly number[] | undefined;
   readonly bytes: bigint;
   /** XXH3-64, seed 0. */
   readonly checksum: bigint | undefined;

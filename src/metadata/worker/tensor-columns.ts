@@ -10,8 +10,9 @@ export function toColumns(tensors: readonly ManifestTensor[]): TensorColumns {
   tensors.forEach((tensor, row) => {
     columns.name.push(tensor.name);
     columns.dtype.push(indexOf(dtypes, tensor.dtype));
-    columns.rank.push(tensor.shape.length);
-    for (const dimension of tensor.shape) columns.dimension.push(BigInt(dimension));
+    columns.rank.push(tensor.shape?.length ?? 0);
+    for (const dimension of tensor.shape ?? []) columns.dimension.push(BigInt(dimension));
+    if (tensor.shape === undefined) columns.withoutShape.push(row);
     columns.bytes.push(tensor.bytes);
     columns.file.push(tensor.file);
     columns.offset.push(tensor.offset);
@@ -32,7 +33,8 @@ function indexOf(dictionary: Map<string, number>, text: string): number {
 /** @throws ERR_PROTOCOL when the columns are of different lengths or point outside of each other. */
 export function fromColumns(columns: TensorColumns): ManifestTensor[] {
   const { name, dtypes, dtype, rank, dimension, bytes, file, offset, checksum } = columns;
-  const without = new Set(columns.withoutChecksum);
+  const withoutChecksum = new Set(columns.withoutChecksum);
+  const withoutShape = new Set(columns.withoutShape);
   let nextDimension = 0;
   const tensors = name.map((text, row): ManifestTensor => {
     const dimensions = cell(rank, row, text);
@@ -42,9 +44,9 @@ export function fromColumns(columns: TensorColumns): ManifestTensor[] {
     return {
       name: text,
       dtype: cell(dtypes, cell(dtype, row, text), text),
-      shape,
+      shape: withoutShape.has(row) ? undefined : shape,
       bytes: cell(bytes, row, text),
-      checksum: checksum.length === 0 || without.has(row) ? undefined : cell(checksum, row, text),
+      checksum: checksum.length === 0 || withoutChecksum.has(row) ? undefined : cell(checksum, row, text),
       file: cell(file, row, text),
       offset: cell(offset, row, text),
     };

@@ -10,6 +10,7 @@ import { listen } from '../listen.js';
 import { plainAddress } from '../plain-address.js';
 import { Admission, type Denial } from './admission.js';
 import { type Greeting, hear } from './greeting.js';
+import type { Turns } from '../interceptors/turns.js';
 import type { Traffic } from './traffic.js';
 import { dismiss, goaway, http1Answer, http2Error, tlsAlert } from './refusal.js';
 
@@ -19,6 +20,8 @@ export interface AcceptorOptions {
   readonly limits: EndpointLimits;
   /** Is told of served connections, and closed with the last of them. */
   readonly traffic: Traffic;
+  /** New connections are looked at in the turn of their address. */
+  readonly turns: Turns;
   readonly observer: EndpointObserver;
   readonly logger: Logger;
   /** Takes a connection over whose first bytes are HTTP/2's. */
@@ -32,6 +35,9 @@ interface Connection {
   state: 'greeting' | 'served' | 'refused';
 }
 
+/** Connections that are refused and wait to be told so; more are closed without a word. */
+const dismissalsAtOnce = 100;
+
 export class Acceptor {
   readonly port: number;
   readonly #options: AcceptorOptions;
@@ -40,6 +46,8 @@ export class Acceptor {
   readonly #log: QuietLogger;
   readonly #connections = new Set<Connection>();
   #stopped: Promise<void> | undefined;
+  /** Connections that wait to be told that they are refused. */
+  #dismissals = 0;
   #whenEmpty: (() => void)[] = [];
 
   private constructor(options: AcceptorOptions, server: Server, port: number) {
@@ -127,7 +135,9 @@ export class Acceptor {
       clearTimeout(timer);
       this.#leave(connection);
     });
-    hear(raw, (greeting) => this.#begin(connection, greeting, timer));
+    this.#options.turns.take(client, () => {
+      hear(raw, (greeting) => this.#begin(connection, greeting, timer));
+    });
   }
 
   #begin(connection: Connection, greeting: Greeting, timer: NodeJS.Timeout): void {
@@ -145,6 +155,11 @@ export class Acceptor {
       this.#notTls(connection, greeting);
       return;
     }
+    this.#options.turns.take(connection.client, () => this.#handshake(connection, tls, serve));
+  }
+
+  #handshake(connection: Connection, tls: ServerTls, serve: (socket: Socket) => void): void {
+    if (connection.raw.destroyed) return;
     tls.handshake(connection.raw, {
       secured: (socket) => {
         socket.on('error', () => undefined);
@@ -165,8 +180,8 @@ export class Acceptor {
   #serve(connection: Connection, socket: Socket): void {
     const { traffic, serve } = this.#options;
     connection.state = 'served';
-    const remove = traffic.add(connection.raw, () => {
-      this.#refuse(connection, 'flood', 'a connection sends much and calls nothing', {});
+    const remove = traffic.add(connection.raw, (how) => {
+      this.#refuse(connection, 'flood', 'a connection floods and is closed', { how });
       connection.raw.destroy();
     });
     connection.raw.once('close', remove);
@@ -204,12 +219,20 @@ export class Acceptor {
 
   /** A connection too many: at once, and cheaply. */
   #turnAway(raw: Socket, client: string, { refusal, limit }: Denial): void {
-    const { observer, limits, tls } = this.#options;
+    const { observer, limits, tls, turns } = this.#options;
     observer.connectionRefused(refusal);
     const reason = `connection refused: limit ${limit} of ${limits[limit]} is reached; try again later`;
     this.#log.warn(refusal, 'a connection is refused: a limit is reached', { client, limit, of: limits[limit], open: this.open });
-    if (tls === undefined) raw.end(goaway(http2Error.enhanceYourCalm, reason), () => raw.destroy());
-    else raw.destroy();
+    // In TLS nothing can be said so early; and who is refused very often is not told every time.
+    if (tls !== undefined || this.#dismissals >= dismissalsAtOnce) {
+      raw.destroy();
+      return;
+    }
+    this.#dismissals += 1;
+    turns.take(client, () => {
+      this.#dismissals -= 1;
+      raw.end(goaway(http2Error.enhanceYourCalm, reason), () => raw.destroy());
+    });
   }
 
   #leave(connection: Connection): void {

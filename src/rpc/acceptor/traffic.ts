@@ -8,9 +8,12 @@ export interface Talker {
   readonly bytesRead: number;
 }
 
+/** What to do when a connection is found to flood, and how it does. */
+export type Flooding = (how: string) => void;
+
 interface Seen {
   readonly talker: Talker;
-  readonly flooding: () => void;
+  readonly flooding: Flooding;
   calls: number;
   running: number;
   callsAtLastLook: number;
@@ -37,7 +40,7 @@ export class Traffic {
    * @param flooding what to do when the connection is found to flood.
    * @returns what removes it again.
    */
-  add(talker: Talker, flooding: () => void): () => void {
+  add(talker: Talker, flooding: Flooding): () => void {
     // Kept: a socket that is closed no longer knows its address.
     const key = keyOf(talker);
     const seen = { talker, flooding, calls: 0, running: 0, callsAtLastLook: 0, bytesAtLastLook: talker.bytesRead, strikes: 0 };
@@ -54,6 +57,11 @@ export class Traffic {
     return () => void (seen.running -= 1);
   }
 
+  /** Somebody else found out that this connection floods. */
+  flood(connection: ConnectionInfo): void {
+    this.#seen.get(keyOf(connection))?.flooding('it begins more calls at once than it may have open');
+  }
+
   look(): void {
     for (const seen of this.#seen.values()) {
       const bytes = seen.talker.bytesRead;
@@ -61,7 +69,7 @@ export class Traffic {
       seen.strikes = silent ? 0 : seen.strikes + 1;
       seen.callsAtLastLook = seen.calls;
       seen.bytesAtLastLook = bytes;
-      if (seen.strikes >= strikesToFlood) seen.flooding();
+      if (seen.strikes >= strikesToFlood) seen.flooding('it sends much and calls nothing');
     }
   }
 

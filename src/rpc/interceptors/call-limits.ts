@@ -1,70 +1,54 @@
 /** The limits of calls, as interceptors. */
-import { type ServerInterceptingCallInterface, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { type Server, type ServerInterceptingCallInterface, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Logger } from '../../observe/logger.js';
 import { QuietLogger } from '../../observe/quiet-logger.js';
 import type { EndpointLimits } from '../endpoint-limits.js';
 import type { CallLimit, EndpointObserver } from '../endpoint-observer.js';
 import type { Traffic } from '../acceptor/traffic.js';
-import { type ClientState, PerClient } from '../per-client.js';
-import { TokenBucket } from '../token-bucket.js';
+import { PerClient } from '../per-client.js';
+import { AddressCalls } from './address-calls.js';
+import { Arrivals } from './arrivals.js';
 import { ClientCalls } from './client-calls.js';
 import { addressOf, clientKey, subjectOf } from './client-key.js';
 import { LimitedCall, type Refuse } from './limited-call.js';
 import { pace } from './pace.js';
 import { rateText } from './rate-text.js';
+import { assembleAsItComes } from './reassembly.js';
 import { streamOf } from './stream-of.js';
-import { Turns } from './turns.js';
+import type { Turns } from './turns.js';
 
 export interface CallLimitsOptions {
   readonly limits: EndpointLimits;
   readonly observer: EndpointObserver;
   readonly logger: Logger;
   readonly traffic: Traffic;
+  readonly turns: Turns;
   /** An address goes on calling though it is refused. */
   readonly shutOut: (address: string) => void;
 }
 
-/** Refusals that are forgotten in a second. */
-const forgottenPerSecond = 200;
-/** What an address may send at once after a quiet time. Bytes. */
-const receivingBurst = 128 * 1024 * 1024;
-
-/** What one address does, whoever it says it is. */
-class Address implements ClientState {
-  readonly rate: TokenBucket;
-  readonly refusals: TokenBucket;
-  /** Bytes of requests. */
-  readonly bytes: TokenBucket;
-
-  constructor(limits: EndpointLimits) {
-    this.rate = new TokenBucket(limits.callRatePerClient, limits.callBurstPerClient);
-    this.refusals = new TokenBucket(forgottenPerSecond, limits.refusalsPerClient);
-    this.bytes = new TokenBucket(limits.receivingRatePerClient, receivingBurst);
-  }
-
-  get idle(): boolean {
-    return this.rate.full && this.refusals.full && this.bytes.full;
-  }
-}
+/** So many connections of an address may begin too many calls at once before it is shut out. */
+const floodsPerClient = 1;
 
 export class CallLimits {
-  /** First of all, before anybody is authenticated: the rate of calls from one address. */
+  /** First of all, before anybody is authenticated: what one address may send. */
   readonly byAddress: ServerInterceptor;
   /** Last of all: what one client, by now known by name, may have under way. */
   readonly byClient: ServerInterceptor;
   readonly #options: CallLimitsOptions;
   readonly #log: QuietLogger;
-  readonly #addresses: PerClient<Address>;
+  readonly #addresses: PerClient<AddressCalls>;
   readonly #clients: PerClient<ClientCalls>;
+  /** Calls were counted before gRPC knew of them. */
+  #guarded = false;
 
   constructor(options: CallLimitsOptions) {
     this.#options = options;
     this.#log = new QuietLogger(options.logger);
-    const { limits } = options;
-    this.#addresses = new PerClient(() => new Address(limits));
+    const { limits, turns } = options;
+    this.#addresses = new PerClient(() => new AddressCalls(limits));
     this.#clients = new PerClient(() => new ClientCalls(limits));
     this.byAddress = ({ path }, call) => this.#limitAddress(path, call);
-    const turns = new Turns<ClientCalls>();
     this.byClient = (method, call) => {
       const key = (): string => clientKey(call);
       const refuse = this.#refusing(method.path, call, key);
@@ -72,11 +56,25 @@ export class CallLimits {
         method,
         limits,
         refuse,
-        turns,
+        begin: (start) => turns.take(key(), start),
         client: () => this.#clients.of(key()),
         authenticated: () => subjectOf(call) !== undefined,
       });
     };
+  }
+
+  /** Counts the calls of every connection of `server` as they come. Without it they are counted when gRPC has begun them. */
+  guard(server: Server): void {
+    const { limits, turns, traffic } = this.#options;
+    const arrivals = new Arrivals({
+      limits,
+      turns,
+      traffic,
+      mayCall: (address) => this.#mayCall(address),
+      refused: (path, address) => this.#note('rate', path, `address ${address}`),
+      flooded: (address) => this.#strike(address, Math.ceil(limits.refusalsPerClient / floodsPerClient)),
+    });
+    this.#guarded = arrivals.guard(server);
   }
 
   close(): void {
@@ -89,10 +87,9 @@ export class CallLimits {
     const address = addressOf(call);
     const refuse = this.#refusing(path, call, () => `address ${address}`);
     this.#watchSize(path, call, address);
-    const state = this.#addresses.of(address);
-    pace(call, state.bytes);
-    const refused = !state.rate.take();
-    if (refused) this.#strike(address);
+    assembleAsItComes(call, limits.messageBytes);
+    pace(call, this.#addresses.of(address).bytes);
+    const refused = !this.#guarded && !this.#mayCall(address);
     const ended = this.#options.traffic.callBegan(call.getConnectionInfo());
     let began = false;
     return new ServerInterceptingCall(call, {
@@ -131,8 +128,16 @@ export class CallLimits {
     };
   }
 
-  #strike(address: string): void {
-    if (!this.#addresses.of(address).refusals.take()) this.#options.shutOut(address);
+  #mayCall(address: string): boolean {
+    const allowed = this.#addresses.of(address).rate.take();
+    if (!allowed) this.#strike(address);
+    return allowed;
+  }
+
+  #strike(address: string, count = 1): void {
+    const { refusals } = this.#addresses.of(address);
+    if (refusals.waitMs === 0) refusals.charge(count);
+    else this.#options.shutOut(address);
   }
 
   #note(limit: CallLimit, method: string, client: string): void {

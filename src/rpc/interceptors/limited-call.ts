@@ -3,9 +3,9 @@ import { ServerInterceptingCall, type ServerInterceptingCallInterface, type Serv
 import type { EndpointLimits } from '../endpoint-limits.js';
 import type { CallLimit } from '../endpoint-observer.js';
 import type { ClientCalls } from './client-calls.js';
-import { encoded } from './outgoing.js';
+import { MessageParts } from '../message-parts.js';
+import { Encoded, encoded } from './outgoing.js';
 import { rateText } from './rate-text.js';
-import type { Turns } from './turns.js';
 
 /** How a call is ended for a limit; RESOURCE_EXHAUSTED unless told otherwise. */
 export type Refuse = (limit: CallLimit, details: string, code?: status) => void;
@@ -14,7 +14,8 @@ export interface LimitedCallOptions {
   readonly method: { readonly requestStream: boolean; readonly responseSerialize: (reply: unknown) => Buffer };
   readonly limits: EndpointLimits;
   readonly refuse: Refuse;
-  readonly turns: Turns<ClientCalls>;
+  /** Calls its argument when it is the client's turn. */
+  readonly begin: (start: () => void) => void;
   /** Asked when the client is known: once every interceptor before has let the metadata pass. */
   readonly client: () => ClientCalls;
   /** Authenticated clients have a rate of their own; those without a name were measured by their address already. */
@@ -22,6 +23,15 @@ export interface LimitedCallOptions {
 }
 
 const nothing = (): void => undefined;
+
+/** Smaller replies are cheaper to copy than to write in parts. Bytes. */
+const worthPartsBytes = 32 * 1024;
+
+/** A large reply is not copied once more, which would hold everybody up, and be kept for as long as the client does not read. */
+function inParts(reply: Encoded): Encoded {
+  const { bytes } = reply;
+  return bytes instanceof MessageParts || bytes.byteLength < worthPartsBytes ? reply : new Encoded(new MessageParts([bytes]));
+}
 
 export class LimitedCall extends ServerInterceptingCall {
   readonly #options: LimitedCallOptions;
@@ -84,7 +94,7 @@ export class LimitedCall extends ServerInterceptingCall {
       }
       const size = reply.bytes.byteLength;
       this.#bytesOnTheWay += size;
-      super.sendMessage(reply, () => {
+      super.sendMessage(inParts(reply), () => {
         this.#arrived(size);
         callback();
       });
@@ -127,9 +137,12 @@ export class LimitedCall extends ServerInterceptingCall {
       begin();
       return;
     }
-    this.#dontSend = client.sending.enter(() => {
-      this.#options.turns.take(client, begin);
-      return 0;
+    this.#options.begin(() => {
+      if (this.#client === undefined) return;
+      this.#dontSend = client.sending.enter(() => {
+        begin();
+        return 0;
+      });
     });
   }
 

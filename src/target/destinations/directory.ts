@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../../errors.js';
@@ -7,6 +6,7 @@ import type { Catalog } from '../catalog.js';
 import type { PullOutput } from '../options.js';
 import type { DestinationWriter, FetchFile, Placement } from './destination.js';
 import { layOut } from './layout.js';
+import { fetchVerified } from './model-file.js';
 import { flattenedNote, singleFile } from './single-file.js';
 
 /** One write call: large enough that the call does not count, small enough that an abort is felt. */
@@ -126,28 +126,11 @@ export class DirectoryDestination implements DestinationWriter {
   }
 
   private async writeModelFile(file: Catalog['modelFiles'][number], fetchFile: FetchFile, signal: AbortSignal | undefined): Promise<void> {
-    const hash = createHash('sha256');
-    let size = 0n;
     const handle = await open(join(this.partial, file.name), 'wx');
     try {
-      for await (const chunk of fetchFile(file.name)) {
-        throwIfAborted(signal, 'write');
-        size += BigInt(chunk.length);
-        if (size > file.size) break;
-        hash.update(chunk);
-        await writeAll(handle, chunk);
-      }
+      for await (const chunk of fetchVerified(file, fetchFile, signal)) await writeAll(handle, chunk);
     } finally {
       await handle.close();
-    }
-    if (size !== file.size || hash.digest('hex') !== file.sha256) {
-      throw new WeightcastError(
-        'ERR_CHECKSUM_MISMATCH',
-        `${file.name} differs from what the seed announced (${String(file.size)} bytes); it may have changed there`,
-        {
-          file: file.name,
-        },
-      );
     }
   }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, parseDocument } from 'yaml';
-import { probeRoutes } from '#src/daemon/http/probes.js';
+import { probeRoutes } from '#src/daemon/probes.js';
 import { Readiness } from '#src/daemon/readiness.js';
 import { type ResolvedConfig, resolveConfig } from '#src/daemon/config/resolve.js';
 import { packageVersion } from '#src/version.js';

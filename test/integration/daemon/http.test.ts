@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { describe, it, type TestContext } from 'node:test';
-import { sendText } from '#src/daemon/http/answer.js';
-import { HttpListener } from '#src/daemon/http/listener.js';
-import type { HttpHandler } from '#src/daemon/http/routes.js';
+import { sendText } from '#src/http/answer.js';
+import { readBody } from '#src/http/body.js';
+import { HttpListener } from '#src/http/listener.js';
+import type { HttpHandler } from '#src/http/routes.js';
 import { eventually } from '../../support/eventually.js';
 import { memoryLogger } from '../metadata/support.js';
 import { ask, startDaemon } from './support.js';
@@ -94,6 +95,24 @@ describe('the HTTP port', () => {
     const { listener } = await listen(test, { '/hello': hello });
     const answer = await talk(listener.port, 'GET /hello HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\nabc');
     assert.match(answer, /^HTTP\/1\.1 200 OK[^]*connection: close/i);
+  });
+
+  it('answers other methods where a route is for them, and reads what comes with them up to a limit', async (test) => {
+    const { listener } = await listen(test, {
+      '/hello': hello,
+      'PUT /hello': async (request, response) => {
+        const body = await readBody(request, 5);
+        sendText(response, body === undefined ? 413 : 200, body?.toString() ?? 'too much');
+      },
+    });
+    const request = (head: string, body: string): Promise<string> =>
+      talk(listener.port, `PUT /hello HTTP/1.1\r\nhost: x\r\n${head}\r\n\r\n${body}`);
+    assert.match(await request('content-length: 5', 'world'), /^HTTP\/1\.1 200 OK[^]*world$/);
+    assert.match(await request('content-length: 6', 'worlds'), /^HTTP\/1\.1 413 /);
+    assert.match(await request('transfer-encoding: chunked', '3\r\nwor\r\n3\r\nlds\r\n'), /^HTTP\/1\.1 413 /);
+    assert.equal((await ask(listener.address, '/hello')).status, 200);
+    const refused = await ask(listener.address, '/hello', 'DELETE');
+    assert.deepEqual([refused.status, refused.headers['allow']], [405, 'GET, HEAD, PUT']);
   });
 
   it('lets in so many connections and no more', async (test) => {

@@ -114,18 +114,49 @@ describe('opening an endpoint with a Mooncake seed', () => {
     assert.equal(nic.open.length, 1);
   });
 
-  it('gives up with the first refusal when no count fits', async () => {
-    const { nic, peer, options } = await setUp((request) => accept(request, { ...mismatch, qp_num: [] }));
-    await assert.rejects(openEndpoint(options), { code: 'ERR_HANDSHAKE', peer: options.peerAddress, message: /QP count mismatch/ });
-    assert.equal(peer.requests.length, 4);
+  it('which is then the next that it is asked with', async () => {
+    const { peer, options } = await setUp((request) => accept(request, { qp_num: Array.from({ length: 16 }, (_, index) => 800 + index) }));
+    assert.equal((await openEndpoint(options)).endpoint.numbers.length, 16);
+    assert.equal(peer.requests.length, 2);
+  });
+
+  it('is over soon when the seed answers with another number every time', async () => {
+    const { nic, peer, options } = await setUp((request) =>
+      accept(request, { qp_num: Array.from({ length: (request['qp_num'] as number[]).length + 10 }, () => 1) }),
+    );
+    await assert.rejects(openEndpoint(options), {
+      code: 'ERR_HANDSHAKE',
+      message: /it has 12 queue pairs and not 2; tried with 2, 12, 22/,
+    });
+    assert.equal(peer.requests.length, 6);
     assert.equal(nic.open.length, 0);
   });
 
-  const rejections: [string, (request: JsonObject) => JsonObject | null, RegExp][] = [
-    ['null', () => null, /rejected the connection to 10\.0\.0\.5:15428@mlx5_1/],
-    ['an empty object', () => ({}), /10\.0\.0\.9:15555@rxe0 -> 10\.0\.0\.5:15428@mlx5_1.*empty reply/],
+  it('tries other counts after a null, which is how old seeds refuse', async () => {
+    const { nic, peer, options } = await setUp((request) => ((request['qp_num'] as number[]).length === 4 ? accept(request) : null));
+    assert.equal((await openEndpoint(options)).endpoint.numbers.length, 4);
+    assert.equal(peer.requests.length, 3);
+    assert.equal(nic.open.length, 1);
+  });
+
+  const hopeless: [string, (request: JsonObject) => JsonObject | null, RegExp][] = [
+    ['a mismatch', (request) => accept(request, { ...mismatch, qp_num: [] }), /QP count mismatch.*; tried with 2, 1, 4, 8 queue pairs/],
+    ['null', () => null, /10\.0\.0\.9:15555@rxe0 -> 10\.0\.0\.5:15428@mlx5_1.*empty reply without a reason.*tried with 2, 1, 4, 8/],
+    ['an empty object', () => ({}), /empty reply.*tried with 2, 1, 4, 8/],
+    ['no queue pairs', (request) => accept(request, { qp_num: [] }), /empty reply.*tried with 2, 1, 4, 8/],
+  ];
+  for (const [what, reply, message] of hopeless) {
+    it(`gives up with the first refusal and what was tried when every count gets ${what}`, async () => {
+      const { nic, peer, options } = await setUp((request) => reply(request));
+      await assert.rejects(openEndpoint(options), { code: 'ERR_HANDSHAKE', peer: options.peerAddress, message });
+      assert.equal(peer.requests.length, 4);
+      assert.equal(new Set(peer.requests.flatMap(({ body }) => body['qp_num'] as number[])).size, 15, 'fresh queue pairs each time');
+      assert.equal(nic.open.length, 0);
+    });
+  }
+
+  const rejections: [string, (request: JsonObject) => JsonObject, RegExp][] = [
     ['a reason', () => ({ reply_msg: 'Local RDMA context not found' }), /Local RDMA context not found/],
-    ['no queue pairs', (request) => accept(request, { qp_num: [] }), /empty reply/],
     [
       'paths that are not swapped',
       (request) => ({ ...accept(request), local_nic_path: request['local_nic_path']!, peer_nic_path: request['peer_nic_path']! }),

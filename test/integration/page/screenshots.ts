@@ -1,7 +1,7 @@
 /** Makes docs/images of the page, with a fleet in many states: `npx tsc -b test && node build/test/integration/page/screenshots.js`. */
 import { fileURLToPath } from 'node:url';
 import type { BrowserContextOptions } from 'playwright-core';
-import { HttpListener } from '#src/daemon/http/listener.js';
+import { HttpListener } from '#src/http/listener.js';
 import { createPage } from '#src/daemon/page/page.js';
 import { BackendFramework } from '#src/gen/model_express/p2p.js';
 import { TransferState } from '#src/gen/weightcast/transfers.js';

@@ -1,6 +1,6 @@
 /** A page over HTTP, with a store that tests fill. */
 import { after } from 'node:test';
-import { HttpListener } from '#src/daemon/http/listener.js';
+import { HttpListener } from '#src/http/listener.js';
 import { createPage, type PageOptions } from '#src/daemon/page/page.js';
 import { MemoryStore } from '#src/metadata/stores/memory.js';
 import { TransferLog } from '#src/metadata/transfers/transfer-log.js';

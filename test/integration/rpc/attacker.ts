@@ -1,12 +1,17 @@
-/** A hostile client in a process of its own: `node attacker.js KIND PORT SECONDS ADDRESS`, where ADDRESS is its own. Its last line tells what it did, in JSON. */
+/**
+ * A hostile client in a process of its own: `node attacker.js KIND PORT SECONDS ADDRESS [FOLDER]`, where ADDRESS is its own
+ * and FOLDER has what a server knows that wants TLS and tokens. Its first line says that it begins; its last line tells what it did, in JSON.
+ */
 import { randomBytes } from 'node:crypto';
 import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { callHeaders, frame, hello, message, ping, preface, reset, settings } from './frames.js';
+import { type Certificate, clientTls, tokens } from './secure-side.js';
 
-const [kind = '', portText = '', secondsText = '1', from = '127.0.0.2'] = process.argv.slice(2);
+const [kind = '', portText = '', secondsText = '1', from = '127.0.0.2', secure = ''] = process.argv.slice(2);
 const port = Number(portText);
-const end = Date.now() + Number(secondsText) * 1000;
+let end = 0;
 const done: Record<string, number> = { connected: 0, closed: 0, failed: 0, sent: 0, answered: 0, refused: 0 };
 const add = (key: string, by = 1): void => void (done[key] = (done[key] ?? 0) + by);
 const over = (): boolean => Date.now() >= end;
@@ -73,13 +78,47 @@ async function idle(count: number, first: Buffer): Promise<void> {
   while (!over()) await pause(50);
 }
 
-/** Calls one after the other on every stream of every connection. */
-async function calls(connections: number, streams: number, path: string, body: Buffer): Promise<void> {
+/** Handshakes on every lane, one after the other. */
+async function handshakes(lanes: number, certificate?: Certificate): Promise<void> {
+  const tls = { host: '127.0.0.1', port, localAddress: from, ALPNProtocols: ['h2'], ...clientTls(secure, certificate) };
+  const one = (): Promise<void> =>
+    new Promise((resolve) => {
+      const socket = connectTls(tls);
+      add('connected');
+      const timer = setTimeout(() => socket.destroy(), 1000);
+      socket.on('secureConnect', () => socket.write(hello));
+      socket.on('data', (bytes: Buffer) => {
+        // A GOAWAY that gives the reason.
+        if (bytes.includes('certificate')) add('refused');
+        socket.destroy();
+      });
+      socket.on('error', () => add('failed'));
+      socket.on('close', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  const lane = async (): Promise<void> => {
+    while (!over()) {
+      await one();
+      await pause(20);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+}
+
+/** Calls one after the other on every stream of every connection. @param token undefined: none; for a server that wants TLS. */
+async function calls(connections: number, streams: number, path: string, body: Buffer, secured?: { token?: string }): Promise<void> {
+  const dial = (): Socket => {
+    const options = { host: '127.0.0.1', port, localAddress: from };
+    return secured === undefined ? connect(options) : connectTls({ ...options, ALPNProtocols: ['h2'], ...clientTls(secure, 'good') });
+  };
+  const token = secured?.token === undefined ? {} : { authorization: `Bearer ${secured.token}` };
   const session = (): ClientHttp2Session => {
-    const made = connectHttp2(`http://127.0.0.1:${String(port)}`, {
+    const made = connectHttp2(`${secured === undefined ? 'http' : 'https'}://127.0.0.1:${String(port)}`, {
       // Megabytes may wait to be sent.
       maxSessionMemory: 4096,
-      createConnection: () => connect({ host: '127.0.0.1', port, localAddress: from }),
+      createConnection: dial,
     });
     made.on('error', () => add('failed'));
     made.on('close', () => add('closed'));
@@ -87,14 +126,14 @@ async function calls(connections: number, streams: number, path: string, body: B
   };
   const one = (at: ClientHttp2Session): Promise<void> =>
     new Promise((resolve) => {
-      const stream = at.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+      const stream = at.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers', ...token });
       let status: unknown;
       const see = (headers: IncomingHttpHeaders): void => void (status = headers['grpc-status']);
       stream.on('response', see);
       stream.on('trailers', see);
       stream.on('error', () => undefined);
       stream.on('close', () => {
-        add(status === '0' ? 'answered' : status === '8' ? 'refused' : 'failed');
+        add(status === '0' ? 'answered' : status === '8' || status === '16' ? 'refused' : 'failed');
         resolve();
       });
       stream.resume();
@@ -181,6 +220,12 @@ const kinds: Record<string, () => Promise<void>> = {
   hangingCalls: () => calls(20, 100, '/test.Bytes/Hang', body(4)),
   large: () => calls(4, 1, '/test.Bytes/Size', body(90 * 2 ** 20)),
   tooLarge: () => calls(4, 1, '/test.Bytes/Size', body(101 * 2 ** 20)),
+  noCertificate: () => handshakes(50),
+  foreignCertificate: () => handshakes(50, 'foreign'),
+  expiredCertificate: () => handshakes(50, 'expired'),
+  noToken: () => calls(8, 100, '/test.Bytes/Echo', body(4), {}),
+  wrongToken: () => calls(8, 100, '/test.Bytes/Echo', body(4), { token: tokens.wrong }),
+  rotatedToken: () => calls(8, 100, '/test.Bytes/Echo', body(4), { token: tokens.rotated }),
   slowReaders: () =>
     keepAt(4, async (socket) => {
       socket.write(hello);
@@ -194,6 +239,8 @@ const kinds: Record<string, () => Promise<void>> = {
 
 const attack = kinds[kind];
 if (attack === undefined) throw new Error(`no such attack: ${kind}`);
+console.log('ready');
+end = Date.now() + Number(secondsText) * 1000;
 await attack();
 console.log(JSON.stringify(done));
 process.exit(0);

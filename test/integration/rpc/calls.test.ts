@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { type ClientHttp2Session, connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { connect } from 'node:net';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { type handleUnaryCall, type ServerInterceptor, type ServiceError, ServerInterceptingCall, status } from '@grpc/grpc-js';
+import { silentObserver } from '#src/rpc/endpoint-observer.js';
 import { setSubject } from '#src/rpc/interceptors/client-key.js';
 import { until } from '../metadata/support.js';
-import { callHeaders, frame, hello } from './frames.js';
+import { callHeaders, frame, hello, reset } from './frames.js';
 import { ask, begin, bytesClient, bytesService, openEndpoint } from './support.js';
 
 const MiB = 2 ** 20;
@@ -24,6 +27,15 @@ const byName: ServerInterceptor = (_method, call) =>
 
 const named = (name: string): Record<string, string> => ({ 'grpc.default_authority': name });
 
+/** HTTP/2 without a gRPC client, closed with the test. */
+function connectRaw(test: TestContext, port: number): ClientHttp2Session {
+  const session = connectHttp2(`http://127.0.0.1:${String(port)}`);
+  test.after(() => session.destroy());
+  return session;
+}
+
+const headersOf = (path: string) => ({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+
 describe('limits of calls', () => {
   it('the size of a message is exact, and a larger one is refused before it is read', async (test) => {
     const refused: string[] = [];
@@ -40,6 +52,65 @@ describe('limits of calls', () => {
     await assert.rejects(ask(client, 'Size', Buffer.alloc(104_857_601)), { code: status.RESOURCE_EXHAUSTED, message });
     assert.deepEqual(refused, ['/test.Bytes/Size size']);
     assert.equal((await ask(client, 'Size', 'x')).toString(), '1');
+  });
+
+  it('large messages arrive whole, wherever their pieces are cut', async (test) => {
+    const { endpoint, address } = await openEndpoint(test);
+    const client = bytesClient(test, address);
+    for (const size of [MiB - 6, MiB - 5, MiB, MiB + 1, 3 * MiB + 7]) {
+      const sent = randomBytes(size);
+      assert.ok((await ask(client, 'Echo', sent)).equals(sent), `${size} bytes`);
+    }
+    const body = randomBytes(MiB + 20_000);
+    const whole = Buffer.concat([Buffer.from([0, 0, 0, 0, 0]), body]);
+    whole.writeUInt32BE(body.length, 1);
+    const stream = connectRaw(test, endpoint.port).request(headersOf('/test.Bytes/Echo'));
+    // The prefix comes letter by letter.
+    for (let at = 0; at < 6; at += 1) stream.write(whole.subarray(at, at + 1));
+    stream.end(whole.subarray(6));
+    const heard: Buffer[] = [];
+    for await (const bytes of stream) heard.push(bytes as Buffer);
+    assert.ok(Buffer.concat(heard).equals(whole));
+  });
+
+  it('the rate of one client, also of calls of methods that there are not', async (test) => {
+    const { endpoint } = await openEndpoint(test, { limits: { callRatePerClient: 1, callBurstPerClient: 10 } });
+    const session = connectRaw(test, endpoint.port);
+    const statuses = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const stream = session.request(headersOf('/test.Bytes/None'));
+        stream.end(Buffer.alloc(5));
+        stream.resume();
+        const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders];
+        return Number(headers['grpc-status']) as status;
+      }),
+    );
+    const refused = statuses.filter((code: status) => code === status.RESOURCE_EXHAUSTED).length;
+    assert.ok(refused >= 15 && refused <= 20, `${refused} of 30 were refused`);
+    assert.equal(statuses.filter((code: status) => code === status.UNIMPLEMENTED).length, 30 - refused);
+  });
+
+  it('calls that are reset as soon as they are sent: the connection is closed, and then the client shut out', async (test) => {
+    const refused: string[] = [];
+    const observer = { ...silentObserver, connectionRefused: (reason: string) => void refused.push(reason) };
+    const { endpoint, address, lines } = await openEndpoint(test, { observer });
+    const flood = async (): Promise<void> => {
+      const socket = connect({ host: '127.0.0.1', port: endpoint.port, localAddress: '127.0.0.2' });
+      test.after(() => socket.destroy());
+      socket.on('error', () => undefined);
+      socket.resume();
+      const ids = Array.from({ length: 400 }, (_, index) => 2 * index + 1);
+      socket.write(Buffer.concat([hello, ...ids.flatMap((id) => [callHeaders(id, '/test.Bytes/Hang', true), reset(id)])]));
+      await new Promise((done) => socket.once('close', done));
+    };
+    await flood();
+    assert.deepEqual(refused, ['flood'], 'once it may be a client in a hurry');
+    await until(async () => {
+      await flood();
+      return refused.includes('shut_out');
+    });
+    assert.ok(lines.some((line) => line.includes('is shut out') && line.includes('127.0.0.2')));
+    assert.equal((await ask(bytesClient(test, address), 'Echo', 'x')).toString(), 'x');
   });
 
   it('the rate of one client', async (test) => {

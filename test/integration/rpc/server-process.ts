@@ -1,8 +1,18 @@
-/** An endpoint in a process of its own: `node server-process.js LIMITS [FILES TO LEAVE]`; ends with its parent. */
+/** An endpoint in a process of its own: `node server-process.js OPTIONS [FILES TO LEAVE]`, with {@link ServerOptions} as JSON; ends with its parent. */
 import { closeSync, openSync } from 'node:fs';
+import type { ServerInterceptor } from '@grpc/grpc-js';
 import { GrpcEndpoint } from '#src/rpc/endpoint.js';
 import type { EndpointLimits } from '#src/rpc/endpoint-limits.js';
+import { authenticating } from '#src/rpc/interceptors/authenticate.js';
+import { TokenList } from '#src/security/token-list.js';
+import { serverTls, tokenFile } from './secure-side.js';
 import { bytesService } from './support.js';
+
+export interface ServerOptions {
+  readonly limits?: Partial<EndpointLimits>;
+  /** A folder of `makeSecureSide`: mutual TLS, and a token. */
+  readonly secure?: string | undefined;
+}
 
 export interface Figures {
   readonly refusals: Record<string, number>;
@@ -23,17 +33,24 @@ let closed = 0;
 let lines = 0;
 const line = (): void => void (lines += 1);
 
+const { limits, secure } = JSON.parse(process.argv[2] ?? '{}') as ServerOptions;
+const logger = { debug: line, info: line, warn: line, error: line };
+const guards = (at: string): ServerInterceptor[] => [
+  authenticating({ authenticator: TokenList.open(tokenFile(at), logger), onRefused: (_path, why) => count(`call:${why}`) }),
+];
+
 const endpoint = await GrpcEndpoint.open({
   address: { host: '0.0.0.0', port: 0 },
   services: [bytesService()],
-  limits: JSON.parse(process.argv[2] ?? '{}') as Partial<EndpointLimits>,
+  limits,
+  ...(secure === undefined ? {} : { tls: serverTls(secure), interceptors: guards(secure) }),
   observer: {
     connectionOpened: () => void (opened += 1),
     connectionClosed: () => void (closed += 1),
     connectionRefused: count,
     callRefused: (_method, limit) => count(`call:${limit}`),
   },
-  logger: { debug: line, info: line, warn: line, error: line },
+  logger,
 });
 
 /** Opens all files that the system allows, and closes as many again. */

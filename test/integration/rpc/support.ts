@@ -50,6 +50,9 @@ export function bytesService(more: UntypedServiceImplementation = {}): EndpointO
   return service(bytesDefinition, { Echo: echo, Size: size, Make: make, Hang: hang, ...more });
 }
 
+/** What is needed of a test's context. */
+export type Cleanup = Pick<TestContext, 'after'>;
+
 /** An endpoint on loopback with the service of bytes, closed with the test. */
 export async function openEndpoint(
   test: Pick<TestContext, 'after'>,
@@ -108,7 +111,7 @@ export function begin(
 }
 
 /** A folder that goes with the test. */
-export async function folder(test: Pick<TestContext, 'after'>): Promise<string> {
+export async function folder(test: Cleanup): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'weightcast-rpc-'));
   test.after(() => rm(path, { recursive: true, force: true }));
   return path;

@@ -3,16 +3,12 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { TestContext } from 'node:test';
 import type { Client } from '@grpc/grpc-js';
-import type { EndpointLimits } from '#src/rpc/endpoint-limits.js';
-import type { Figures } from './server-process.js';
-import { ask, bytesClient } from './support.js';
+import { ownCredentials } from './secure-side.js';
+import type { Figures, ServerOptions } from './server-process.js';
+import { ask, bytesClient, type Cleanup } from './support.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-
-/** What is needed of a test's context. */
-export type Cleanup = Pick<TestContext, 'after'>;
 
 export interface ServerProcess {
   readonly port: number;
@@ -20,8 +16,29 @@ export interface ServerProcess {
   figures(): Promise<Figures>;
 }
 
-export async function startServerProcess(test: Cleanup, limits: Partial<EndpointLimits> = {}): Promise<ServerProcess> {
-  const child = fork(path('./server-process.js'), [JSON.stringify(limits)], { stdio: 'inherit' });
+/** Where an attack takes place. */
+export interface Arena {
+  readonly server: ServerProcess;
+  /** Another one like it, which is attacked for comparison. */
+  readonly bystander: ServerProcess;
+  /** The folder of `makeSecureSide` where both want TLS and tokens. */
+  readonly secure: string | undefined;
+}
+
+/**
+ * Runs a command with only the processor time that nobody else wants: SCHED_IDLE, which gives way at once. Attackers have
+ * processors of their own; here they must not take those of the server and of the client that is measured.
+ */
+const idly = ['chrt', '--idle', '0'] as const;
+
+export async function startArena(test: Cleanup, secure?: string): Promise<Arena> {
+  const [server, bystander] = await Promise.all([startServer(test, { secure }), startServer(test, { secure }, idly)]);
+  return { server, bystander, secure };
+}
+
+async function startServer(test: Cleanup, options: ServerOptions, how: readonly string[] = []): Promise<ServerProcess> {
+  const [execPath, ...execArgv] = [...how, process.execPath];
+  const child = fork(path('./server-process.js'), [JSON.stringify(options)], { stdio: 'inherit', execPath, execArgv });
   test.after(() => child.kill('SIGKILL'));
   const [port] = (await once(child, 'message')) as [number];
   const figures = async (): Promise<Figures> => {
@@ -52,7 +69,7 @@ export async function measure(client: Client, stop: () => boolean): Promise<Late
     } catch (error) {
       failed.push(String(error));
     }
-    await pause(3);
+    await pause(2);
   }
   times.sort((a, b) => a - b);
   const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN;
@@ -60,7 +77,10 @@ export async function measure(client: Client, stop: () => boolean): Promise<Late
 }
 
 export interface Attacked {
+  /** Nobody attacks anybody. */
   readonly quiet: Latency;
+  /** The same attack on a server beside ours: what it takes of the computer that all share. */
+  readonly control: Latency;
   readonly during: Latency;
   /** What the attacker did: connected, closed, failed, sent, answered, refused. */
   readonly attacker: Record<string, number>;
@@ -68,26 +88,52 @@ export interface Attacked {
   readonly after: Figures;
 }
 
+export interface Attack {
+  /** What the attacker is told to do. */
+  readonly kind: string;
+  readonly seconds: number;
+  /** Called before the attack and half-way through it. */
+  readonly prepare?: (() => Promise<void>) | undefined;
+  readonly midway?: (() => Promise<void>) | undefined;
+}
+
 /** Every attack comes from an address of its own: one that is shut out does not spare the server the next. */
 let attackers = 1;
 
-/** Quiet for a while, then under attack. The attacker runs at the lowest priority: the server is tested, not the scheduler. */
-export async function underAttack(test: Cleanup, server: ServerProcess, kind: string, seconds: number): Promise<Attacked> {
-  const client = bytesClient(test, `127.0.0.1:${String(server.port)}`);
-  for (let i = 0; i < 50; i += 1) await ask(client, 'Echo', 'warm');
-  const end = performance.now() + 500;
+/** Measures a server while nothing happens, while the bystander is attacked, and while it is attacked itself. */
+export async function underAttack(test: Cleanup, { server, bystander, secure }: Arena, attack: Attack): Promise<Attacked> {
+  const credentials = secure === undefined ? undefined : ownCredentials(secure);
+  const client = bytesClient(test, `127.0.0.1:${String(server.port)}`, credentials);
+  for (let i = 0; i < 100; i += 1) await ask(client, 'Echo', 'warm');
+  const end = performance.now() + 400;
   const quiet = await measure(client, () => performance.now() > end);
-  const before = await server.figures();
   const from = `127.0.0.${String((attackers += 1))}`;
-  const command = [process.execPath, path('./attacker.js'), kind, String(server.port), String(seconds), from];
-  const attacker = spawn('nice', ['-n', '19', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  attacker.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
-  let gone = false;
-  const closed = once(attacker, 'close').then(() => (gone = true));
-  const during = await measure(client, () => gone);
-  await closed;
+  const against = async (port: number): Promise<Pick<Attacked, 'during' | 'attacker'>> => {
+    await attack.prepare?.();
+    return measureWhile(client, attack, [attack.kind, String(port), String(attack.seconds), from, secure ?? '']);
+  };
+  const { during: control } = await against(bystander.port);
+  // What it has still to do is done when it answers.
+  await bystander.figures();
+  const before = await server.figures();
+  const { during, attacker } = await against(server.port);
   const after = await server.figures();
   client.close();
-  return { quiet, during, attacker: JSON.parse(output.trim().split('\n').at(-1) ?? '{}') as Record<string, number>, before, after };
+  return { quiet, control, during, attacker, before, after };
+}
+
+/** From the moment when the attacker begins to its end. */
+async function measureWhile(client: Client, { seconds, midway }: Attack, args: string[]): Promise<Pick<Attacked, 'during' | 'attacker'>> {
+  const [command, ...before] = [...idly, process.execPath];
+  const attacker = spawn(command, [...before, path('./attacker.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(attacker, 'close');
+  let gone = false;
+  void closed.then(() => (gone = true));
+  let output = '';
+  attacker.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
+  await Promise.race([once(attacker.stdout, 'data'), closed]);
+  const halfTime = pause(seconds * 500).then(midway);
+  const during = await measure(client, () => gone);
+  await Promise.all([closed, halfTime]);
+  return { during, attacker: JSON.parse(output.trim().split('\n').at(-1) ?? '{}') as Record<string, number> };
 }

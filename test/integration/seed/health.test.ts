@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '#src/observe/logger.js';
-import { rangesOf } from '#src/seed/content.js';
 import { SeedDataPlane } from '#src/seed/data-plane.js';
 import { dataPlaneHealth } from '#src/seed/health.js';
 import { contentOfTensors } from '#src/seed/own-buffers.js';
+import { rangesOf } from '#src/seed/ranges.js';
 import { byteTensors } from '../../support/cluster.js';
 
 for (const host of ['127.0.0.1', '192.0.2.1']) {

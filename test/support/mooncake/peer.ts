@@ -71,10 +71,13 @@ export class MooncakePeer {
     });
   }
 
-  /** @param env `MC_FORCE_TCP`, `MC_GID_INDEX`, …; others of that kind are not inherited. */
-  static start(version: string, env: NodeJS.ProcessEnv): MooncakePeer {
+  /**
+   * @param env `MC_FORCE_TCP`, `MC_GID_INDEX`, …; others of that kind are not inherited.
+   * @param program another one than peer.py that takes commands as it does.
+   */
+  static start(version: string, env: NodeJS.ProcessEnv, program = script): MooncakePeer {
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MC_')));
-    const child = spawn(python, [script], {
+    const child = spawn(python, [program], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...inherited, PYTHONPATH: folderOf(version), PYTHONDONTWRITEBYTECODE: '1', GLOG_minloglevel: '1', ...env },
     });

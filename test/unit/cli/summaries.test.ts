@@ -14,6 +14,7 @@ const result: PullResult = {
   workerId: 'w1',
   rank: 0,
   peer: '10.0.0.1:15001',
+  accelerator: '',
   selector: 'random',
   attempts: [],
   tensors: 339,
@@ -39,7 +40,7 @@ const result: PullResult = {
   wireGBps: 0.0853,
   registrations: 1,
   eventLoopMaxDelayMs: 4,
-  verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n },
+  verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesReadTwice: 0n },
   notes: ['the seed sent no tokenizer'],
   output: { kind: 'directory', path: '/tmp/out', files: ['model.safetensors', 'config.json'] },
 };
@@ -87,7 +88,9 @@ describe('the summary of pull', () => {
     assert.doesNotMatch(text, /devices/);
     assert.match(text, /verified +nothing: these bytes were not compared/);
     assert.match(text, /output +discarded/);
-    const partly = pullSummaryLines({ ...result, verified: { algorithm: 'xxh3-64', tensors: 1, bytes: 5n } }).join('\n');
+    const partly = pullSummaryLines({ ...result, verified: { algorithm: 'xxh3-64', tensors: 1, bytes: 5n, bytesReadTwice: 0n } }).join(
+      '\n',
+    );
     assert.match(partly, /verified +1 of 339 tensors, 5 B/);
   });
 
@@ -148,6 +151,15 @@ describe('the summary of seed', () => {
     }).join('\n');
     assert.match(text, /transports +tcp \(not rdma: no device\)/);
     assert.match(text, /memory +files are copied into memory: EFAULT/);
+  });
+
+  it('says where SGLang finds it, and nothing of a server that is not there', () => {
+    const sglang = { url: 'http://10.0.0.1:30000', registeredAt: 'http://10.0.0.2:6789' };
+    const text = seedSummaryLines('m', undefined, { ...summary, manifest: 'none', workerEndpoint: '', sglang }).join('\n');
+    assert.match(text, /sglang +answers at http:\/\/10\.0\.0\.1:30000, registered at http:\/\/10\.0\.0\.2:6789\n/);
+    assert.doesNotMatch(text, /server|manifest|source id/);
+    const both = seedSummaryLines('m', 's:1', { ...summary, sglang: { ...sglang, registeredAt: '' } }).join('\n');
+    assert.match(both, /server +s:1\nsglang +answers at http:\/\/10\.0\.0\.1:30000\n/);
   });
 
   it('says that the server has no tensors, and what is to be noted', () => {

@@ -70,7 +70,7 @@ describe('segment descriptors', () => {
       .map(({ room, ...rest }): SegmentBuffer => ({
         ...rest,
         length: room > 2n ** 64n - rest.address ? 2n ** 64n - rest.address : room,
-        readable: true,
+        readable: rest.remoteKeys.some((key) => key !== 0),
       }));
     const extras = fc.option(
       fc.record(
@@ -85,6 +85,7 @@ describe('segment descriptors', () => {
           ...rdmaDescriptor({ name, devices, buffers, weightcast }),
           timestamp: undefined,
           rdmaServerName: undefined,
+          tcpDataHost: undefined,
         };
         assert.deepEqual(decodeDescriptor(parseJson(encodeDescriptor(descriptor).json)), descriptor);
       }),
@@ -100,6 +101,7 @@ describe('segment descriptors', () => {
       tcpProtoVersion: 1,
       timestamp: undefined,
       rdmaServerName: undefined,
+      tcpDataHost: undefined,
       weightcast: undefined,
     });
   });
@@ -136,6 +138,28 @@ describe('segment descriptors', () => {
     );
   });
 
+  it('say where the TCP service of Mooncake 0.3.13 is, and of releases before 0.3.5', () => {
+    const elsewhere = decodeDescriptor(
+      parseJson('{"name":"10.0.0.5:15428","protocol":"tcp","tcp_data_host":"10.1.0.5","tcp_data_port":9}'),
+    );
+    assert.deepEqual([elsewhere.tcpDataHost, elsewhere.tcpDataPort], ['10.1.0.5', 9]);
+    assert.match(encodeDescriptor(elsewhere).json, /"tcp_data_host":"10\.1\.0\.5"/);
+    const old = decodeDescriptor(parseJson('{"name":"10.0.0.5:15428","protocol":"tcp","buffers":[]}'));
+    assert.deepEqual([old.tcpDataHost, old.tcpDataPort, old.tcpProtoVersion], [undefined, 15429, 1]);
+    assert.equal(decodeDescriptor(parseJson('{"name":"10.0.0.5:x","protocol":"tcp"}')).tcpDataPort, 0);
+    assert.equal(decodeDescriptor(parseJson('{"name":"10.0.0.5:65535","protocol":"tcp"}')).tcpDataPort, 0);
+    assert.equal(decodeDescriptor(parseJson('{"name":"10.0.0.5:15428","protocol":"tcp","tcp_data_port":0}')).tcpDataPort, 0);
+  });
+
+  it('keep buffers whose keys are all 0, as not readable', () => {
+    const descriptor = decodeDescriptor(changed('"rkey":[1052672,2101248]', '"rkey":[0,0]'));
+    assert.deepEqual(
+      descriptor.buffers.map(({ readable }) => readable),
+      [false, true],
+    );
+    assert.deepEqual(usableDevices(descriptor), ['mlx5_0', 'mlx5_1']);
+  });
+
   it('put GIDs into one form', () => {
     const descriptor = decodeDescriptor(changed('00:00:00:00:00:00:00:00:00:00:ff:ff:0a:00:00:05', '0:0:0:0:0:0:0:0:0:0:FF:FF:A:0:0:5'));
     assert.equal(descriptor.devices[0]?.gid, devices[0]!.gid);
@@ -167,6 +191,16 @@ describe('segment descriptors', () => {
     const large = encodeDescriptor(rdmaDescriptor({ name: 'a:1', devices, buffers }));
     assert.equal(large.exceedsPeerLimit, true);
     assert.equal(large.frameBytes, Buffer.byteLength(large.json) + 2);
+    // What Mooncake takes ends at 1 MiB exactly.
+    const { frameBytes } = encodeDescriptor(tcpDescriptor({ name: '' }));
+    for (const [bytes, exceeds] of [
+      [2 ** 20 - 1, false],
+      [2 ** 20, false],
+      [2 ** 20 + 1, true],
+    ] as const) {
+      const encoded = encodeDescriptor(tcpDescriptor({ name: 'x'.repeat(bytes - frameBytes) }));
+      assert.deepEqual([encoded.frameBytes, encoded.exceedsPeerLimit], [bytes, exceeds]);
+    }
   });
 
   it('are refused by the encoder when a buffer lacks a device’s key', () => {
@@ -289,6 +323,11 @@ describe('choosing devices', () => {
     assert.deepEqual(usableDevices(withPlaceholder), ['mlx5_0', 'mlx5_1']);
     assert.equal(deviceIndex(withPlaceholder, 'mlx5_0'), 1);
     assert.deepEqual(usableDevices({ ...base, priorityMatrix: new Map() }), []);
+  });
+
+  it('leaves out devices that have no key of a buffer, though they are in the matrix', () => {
+    const keyless = decodeDescriptor(changed('"rkey":[1052672,2101248]', '"rkey":[0,2101248]'));
+    assert.deepEqual(usableDevices(keyless), ['mlx5_1']);
   });
 
   it('ignores names in the matrix that no device has', () => {

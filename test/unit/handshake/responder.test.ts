@@ -124,6 +124,30 @@ describe('a responder', () => {
     assert.equal(responder.queuePairs, 2);
   });
 
+  it('keeps at most four endpoints of a path, however often a reader starts anew within the grace', async () => {
+    const { nic, responder } = setUp({ retireGraceMs: 60_000 });
+    await responder.handle(request({ localNicPath: 'other:1@d' }));
+    for (let attempt = 0; attempt < 10; attempt++) assert.equal((await responder.handle(request())).replyMessage, '');
+    assert.deepEqual(
+      nic.endpoints.map(({ state }) => state),
+      ['RTS', ...Array.from({ length: 6 }, () => 'closed'), 'RTS', 'RTS', 'RTS', 'RTS'],
+    );
+    assert.equal(responder.queuePairs, 10);
+    await responder.close();
+  });
+
+  it('makes at most four of a path at once', async () => {
+    const { nic, responder } = setUp();
+    const connectNow: (() => void)[] = [];
+    nic.beforeConnect = () => new Promise((resolve) => connectNow.push(resolve));
+    const connecting = Array.from({ length: 4 }, () => responder.handle(request()));
+    while (connectNow.length < 4) await sleep(1);
+    assert.match((await responder.handle(request())).replyMessage, /4 connections of .*mlx5_0 are being made/);
+    for (const connect of connectNow) connect();
+    for (const reply of await Promise.all(connecting)) assert.equal(reply.replyMessage, '');
+    await responder.close();
+  });
+
   it('leaves other readers’ queue pairs alone', async () => {
     const { nic, responder } = setUp();
     await responder.handle(request());

@@ -18,7 +18,7 @@ const tensorRows: fc.Arbitrary<ManifestTensor[]> = fc.array(
     {
       name: fc.string({ unit: 'grapheme' }),
       dtype: fc.constantFrom('BF16', 'F8_E4M3', 'I64', ''),
-      shape: fc.array(fc.maxSafeNat(), { maxLength: 5 }),
+      shape: fc.option(fc.array(fc.maxSafeNat(), { maxLength: 5 }), { nil: undefined }),
       bytes: uint64,
       checksum: fc.option(uint64, { nil: undefined }),
       file: fc.constantFrom(-1, 0),

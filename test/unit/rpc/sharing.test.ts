@@ -99,11 +99,34 @@ describe('Turns', () => {
       });
     for (let i = 0; i < 100; i += 1) take(busy, `busy ${i}`);
     take(other, 'other');
-    assert.deepEqual(order, ['busy 0', 'busy 1']);
+    assert.deepEqual(order, ['busy 0']);
     await new Promise((done) => setImmediate(done));
-    assert.deepEqual(order.slice(2), ['busy 2', 'other']);
+    assert.deepEqual(order.slice(1), ['busy 1']);
+    await new Promise((done) => setImmediate(done));
+    assert.deepEqual(order.slice(2), ['other']);
     while (order.length < 101) await new Promise((done) => setImmediate(done));
     assert.equal(order.at(-1), 'busy 99');
+  });
+
+  it('let a client begin at once that has used little, while others wait', async () => {
+    let now = 0;
+    const turns = new Turns(() => now);
+    const order: string[] = [];
+    const take = (client: string): void =>
+      turns.take(client, () => {
+        now += 0.15;
+        order.push(client);
+      });
+    for (let i = 0; i < 100; i += 1) take('busy');
+    assert.equal(order.length, 4);
+    for (let i = 0; i < 5; i += 1) take('other');
+    assert.deepEqual(order.slice(4), ['other', 'other'], 'its share, and no more');
+    for (let i = 0; i < 10; i += 1) take(`one of many, ${i}`);
+    assert.equal(order.length, 7, 'all who do not wait take no more than a turn');
+    const { number } = turns;
+    await new Promise((done) => setImmediate(done));
+    assert.equal(turns.number, number + 1);
+    assert.deepEqual(order.slice(7, 10), ['busy', 'other', 'one of many, 1']);
   });
 });
 

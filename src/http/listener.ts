@@ -1,9 +1,9 @@
-/** A small HTTP/1.1 server for few routes: metrics, probes, the page. Answers GET and HEAD, reads no bodies. */
+/** A small HTTP/1.1 server for few routes: metrics, probes, the page, what SGLang asks a seed. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { Logger } from '../../observe/logger.js';
-import { type Address, formatAddress } from '../../rpc/address.js';
-import { listen } from '../../rpc/listen.js';
+import type { Logger } from '../observe/logger.js';
+import { type Address, formatAddress } from '../rpc/address.js';
+import { listen } from '../rpc/listen.js';
 import { sendText } from './answer.js';
 import type { Routes } from './routes.js';
 
@@ -92,21 +92,24 @@ async function answer(request: IncomingMessage, response: ServerResponse, routes
   // The peer may go at any time; that is no fault of ours.
   response.on('error', () => undefined);
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  // What comes with a request is never read: the connection cannot be used again then.
+  // Nobody promises to read what comes with a request: the connection cannot be used again then.
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
   if (length !== '0' || encoding !== undefined) response.shouldKeepAlive = false;
   const target = request.url ?? '';
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.setHeader('allow', 'GET, HEAD');
-    sendText(response, 405, 'only GET and HEAD\n');
-    return;
-  }
   // "//host/path" would be taken for a host.
   const path = target.startsWith('/') && !target.startsWith('//') ? target : '/';
   const url = new URL(URL.canParse(path, base) ? path : '/', base);
-  const handler = path === target ? routes.get(url.pathname) : undefined;
+  const { method = '' } = request;
+  const reads = method === 'GET' || method === 'HEAD';
+  const handler = path === target ? routes.get(reads ? url.pathname : `${method} ${url.pathname}`) : undefined;
   if (handler === undefined) {
-    sendText(response, 404, 'there is nothing here\n');
+    const allowed = methodsOf(routes, url.pathname);
+    if (reads && allowed.length === 0) {
+      sendText(response, 404, 'there is nothing here\n');
+      return;
+    }
+    response.setHeader('allow', (allowed.length > 0 ? allowed : readingMethods).join(', '));
+    sendText(response, 405, `not ${method} here\n`);
     return;
   }
   try {
@@ -116,6 +119,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, routes
     if (response.headersSent) response.destroy();
     else sendText(response, 500, 'this failed; the log says why\n');
   }
+}
+
+const readingMethods = ['GET', 'HEAD'];
+
+/** What a path can be asked by. */
+function methodsOf(routes: Routes, path: string): string[] {
+  const others = [...routes.keys()].filter((key) => key.endsWith(` ${path}`)).map((key) => key.slice(0, -path.length - 1));
+  return [...(routes.has(path) ? readingMethods : []), ...others];
 }
 
 const statusOf: Readonly<Record<string, string>> = {

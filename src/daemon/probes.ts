@@ -1,7 +1,7 @@
 /** `/livez` and `/readyz`, for Kubernetes and load balancers. */
-import type { Readiness } from '../readiness.js';
-import { sendText } from './answer.js';
-import type { Routes } from './routes.js';
+import { sendText } from '../http/answer.js';
+import type { Routes } from '../http/routes.js';
+import type { Readiness } from './readiness.js';
 
 /**
  * Alive is who answers: a server whose store is gone must not be restarted for it. Ready is who serves and reaches

@@ -1,0 +1,44 @@
+/** What commands that offer weights have in common: ready, until a signal comes or the server has lost them for good, stopped. */
+import type { WeightcastError } from '../errors.js';
+import type { ExitCode } from './exit-codes.js';
+import type { CommandContext } from './run.js';
+
+/** Weights on offer. */
+interface Offered {
+  readonly summary: { readonly sourceId: string; readonly workerId: string };
+  close(): Promise<void>;
+}
+
+/**
+ * @param start brings it up; `onLost` is what the seed calls when targets do not find it any more.
+ * @param ready tells of it.
+ * @returns the exit code of the signal that ended it. @throws what `onLost` heard.
+ */
+export async function offerUntilSignal<Offer extends Offered>(
+  context: CommandContext,
+  start: (onLost: (error: WeightcastError) => void) => Promise<Offer>,
+  ready: (offer: Offer) => void,
+): Promise<ExitCode> {
+  const { output, flags } = context;
+  let onLost: (error: WeightcastError) => void = () => undefined;
+  const lost = new Promise<never>((_resolve, reject) => {
+    onLost = reject;
+  });
+  // It may come to that while nobody waits for it.
+  lost.catch(() => undefined);
+  const offer = await start(onLost);
+  try {
+    context.progress().finish();
+    ready(offer);
+    const readyAt = performance.now();
+    const exitCode = await Promise.race([context.untilSignal(), lost]);
+    await offer.close();
+    const upMs = Math.round(performance.now() - readyAt);
+    const { sourceId, workerId } = offer.summary;
+    if (flags.json === true) output.json({ event: 'stopped', sourceId, workerId, upMs });
+    else output.line(`stopped: worker ${workerId} does not serve any more`);
+    return exitCode;
+  } finally {
+    await offer.close();
+  }
+}

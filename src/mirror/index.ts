@@ -1,0 +1,2 @@
+export { Mirror, mirror } from './mirror.js';
+export type { MirrorOptions, MirrorSource, MirrorSummary } from './options.js';

@@ -1,0 +1,29 @@
+/** The segment descriptor of a seed: what peers read before they read weights. */
+import { rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
+import type { NativeNic } from '../native.js';
+import { segmentDevices } from '../rails.js';
+
+export interface Segment {
+  /** The session id, `host:port`. */
+  readonly name: string;
+  /** Over which buffers are read; none: TCP only. */
+  readonly nics: readonly NativeNic[];
+  /** `remoteKeys`: one a NIC. */
+  readonly buffers: readonly { readonly address: bigint; readonly length: bigint; readonly remoteKeys: readonly number[] }[];
+  /** 0: not served over TCP. */
+  readonly tcpDataPort: number;
+}
+
+export function describeSegment({ name, nics, buffers, tcpDataPort }: Segment): SegmentDescriptor {
+  if (nics.length === 0) {
+    return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1 } };
+  }
+  const weightcast = tcpDataPort > 0 ? { version: 1, tcpDataPort, tcpProtoVersion: 2 } : { version: 1 };
+  const located = buffers.map((buffer) => ({ ...buffer, location: 'cpu:0', readable: true }));
+  return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers: located, weightcast }), timestamp: timestamp() };
+}
+
+/** Mooncake writes its own with microseconds. */
+function timestamp(): string {
+  return new Date().toISOString().replace('T', ' ').replace('Z', '000');
+}

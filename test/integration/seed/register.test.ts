@@ -1,0 +1,94 @@
+/** Registration where the kernel or the device refuses: file mappings that cannot be pinned, keys that run out. */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { silentLogger } from '#src/observe/logger.js';
+import { Region } from '#src/region.js';
+import type { SeedContent } from '#src/seed/content.js';
+import type { ContentRange } from '#src/seed/ranges.js';
+import { register } from '#src/seed/register.js';
+import { fault, gidOf, NicDouble } from '../../support/nic-double.js';
+
+const bytes = 200_000;
+
+/** Two files as regions, each in many ranges of 1000 bytes. */
+async function twoFiles(test: TestContext): Promise<{ content: SeedContent; ranges: ContentRange[] }> {
+  const folder = await mkdtemp(join(tmpdir(), 'weightcast-register-'));
+  const regions: Region[] = [];
+  for (const name of ['a', 'b']) {
+    await writeFile(join(folder, name), Buffer.alloc(bytes, name));
+    regions.push(await Region.mapFile(join(folder, name), 0n, BigInt(bytes)));
+  }
+  test.after(async () => {
+    for (const region of regions) region.close();
+    await rm(folder, { recursive: true });
+  });
+  const content: SeedContent = { regions, tensors: [], weightFiles: [], modelFiles: [], close: () => undefined };
+  const ranges = [0, 1].flatMap((region) =>
+    Array.from({ length: bytes / 1000 }, (_, index) => ({ region, offset: BigInt(index * 1000), length: 1000n })),
+  );
+  return { content, ranges };
+}
+
+function refusal(): Error {
+  return fault('Bad address; the kernel cannot pin this file mapping', 'REGISTRATION', 'ibv_reg_mr', 14);
+}
+
+test('a file that cannot be pinned is copied once, and all of its ranges are ranges of the copy', async (context) => {
+  const { content, ranges } = await twoFiles(context);
+  const [first, second] = content.regions;
+  const nics = [new NicDouble('a', gidOf(1)), new NicDouble('b', gidOf(2))];
+  let refusals = 0;
+  nics[0]!.beforeRegister = () => undefined;
+  nics[1]!.beforeRegister = (region) => {
+    // Not at once: what was registered before is in the way of the copy.
+    if (region === first?.handle && nics[1]!.registered.size >= 100) {
+      refusals++;
+      throw refusal();
+    }
+  };
+  const registered = await register(nics, content, ranges, silentLogger);
+  assert.ok(refusals > 0);
+  assert.match(registered.copiedBecause, /cannot pin this file mapping/);
+  assert.notEqual(content.regions[0], first);
+  assert.equal(content.regions[0]?.handle.kind, 'anonymous');
+  assert.deepEqual(Buffer.from(content.regions[0].view(BigInt(bytes - 5), 5)).toString(), 'aaaaa');
+  assert.equal(content.regions[1], second);
+  assert.equal(registered.ranges.length, ranges.length);
+  for (const [which, nic] of nics.entries()) {
+    assert.equal(nic.registered.size, ranges.length);
+    const byKey = new Map([...nic.registered].map((each) => [each.key, each]));
+    for (const [index, range] of ranges.entries()) {
+      const key = registered.ranges[index]?.registrations[which]?.remoteKey ?? -1;
+      const { region, offset, length, access } = byKey.get(key)!;
+      assert.equal(region, content.regions[range.region]?.handle);
+      assert.deepEqual([offset, length, access], [range.offset, range.length, 'remote-read']);
+    }
+  }
+  await registered.close();
+  assert.deepEqual([nics[0]!.registered.size, nics[1]!.registered.size], [0, 0]);
+  content.regions[0].close();
+});
+
+test('what fails otherwise is an error, and nothing stays registered', async (context) => {
+  const { content, ranges } = await twoFiles(context);
+  const nic = new NicDouble('a', gidOf(1));
+  nic.beforeRegister = () => {
+    if (nic.registered.size >= 150) throw fault('raise ulimit -l', 'MEMLOCK_LIMIT', 'ibv_reg_mr', 12);
+  };
+  await assert.rejects(register([nic], content, ranges, silentLogger), { code: 'ERR_MEMLOCK_LIMIT' });
+  assert.equal(nic.registered.size, 0);
+});
+
+test('a copy that cannot be pinned either is the end', async (context) => {
+  const { content, ranges } = await twoFiles(context);
+  const nic = new NicDouble('a', gidOf(1));
+  nic.beforeRegister = () => {
+    throw refusal();
+  };
+  await assert.rejects(register([nic], content, ranges, silentLogger), { code: 'ERR_REGISTRATION' });
+  assert.equal(nic.registered.size, 0);
+  for (const region of content.regions) region.close();
+});
