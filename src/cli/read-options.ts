@@ -1,7 +1,7 @@
 /** Flags of `pull` and `mirror` that say which source is read and how, and what they become. */
 import type { Command } from 'commander';
 import type { Logger } from '../observe/logger.js';
-import type { PullOptions } from '../target/index.js';
+import type { RegistryPullOptions } from '../target/index.js';
 import { byteSize, integer, oneOf, seconds } from './parse.js';
 
 /** Orders in which sources can be tried; programs may have more. */
@@ -39,7 +39,7 @@ export function addReadOptions(command: Command): Command {
 }
 
 type ReadOptions = Pick<
-  PullOptions,
+  RegistryPullOptions,
   | 'waitMs'
   | 'selector'
   | 'topology'

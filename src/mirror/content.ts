@@ -30,7 +30,7 @@ export function placed(catalog: Catalog): MirrorLayout {
  * @param files bytes of the model files that are served, by name.
  */
 export function contentOf(catalog: Catalog, region: Region, offsets: readonly bigint[], files: ReadonlyMap<string, Buffer>): SeedContent {
-  const tensors = catalog.tensors.map(({ name, dtype, shape, bytes, file, fileOffset }, index): ContentTensor => ({
+  const tensors = catalog.tensors.map(({ name, dtype, shape, elementSize, bytes, file, fileOffset }, index): ContentTensor => ({
     name,
     dtype,
     shape,

@@ -21,9 +21,10 @@ import type { MirrorOptions, MirrorSummary } from './options.js';
 export async function mirror(options: MirrorOptions): Promise<Mirror> {
   // Known before the pull, which must not find this worker's own record, left by a predecessor of the same id.
   const workerId = options.workerId ?? randomBytes(4).toString('hex');
+  const from = pullOptionsOf({ ...options, workerId });
   let pulled: PullResult | undefined;
   const load = async (): Promise<SeedContent> => {
-    const { result, content } = await read({ ...options, workerId });
+    const { result, content } = await read(from, options);
     pulled = result;
     return content;
   };
@@ -42,7 +43,7 @@ export class Mirror implements AsyncDisposable {
     readonly summary: MirrorSummary,
   ) {}
 
-  /** `mx_source_id`, the same as the source's. */
+  /** `mx_source_id`; the same as the source's, where that has one. */
   get sourceId(): string {
     return this.seed.sourceId;
   }
@@ -58,10 +59,10 @@ export class Mirror implements AsyncDisposable {
 }
 
 /** The pull, and what it left; the caller closes the content. */
-async function read(options: MirrorOptions & { readonly workerId: string }): Promise<{ result: PullResult; content: SeedContent }> {
+async function read(from: PullOptions, options: MirrorOptions): Promise<{ result: PullResult; content: SeedContent }> {
   let memory: MirrorMemory | undefined;
   const result = await runPull(
-    pullOptionsOf(options),
+    from,
     (progress) => options.onProgress?.(progress),
     () => (memory = new MirrorMemory()),
   );
@@ -76,10 +77,15 @@ async function read(options: MirrorOptions & { readonly workerId: string }): Pro
 
 /** @throws ERR_INVALID_ARGUMENT when there is nobody to ask for a source. */
 function pullOptionsOf(options: MirrorOptions): PullOptions {
-  const { source, verify, server, transferTimeoutMs: _ofReaders, accelerator: _ofTheWeights, ...shared } = options;
-  if (server === undefined) {
-    throw new WeightcastError('ERR_INVALID_ARGUMENT', 'mirror: expected the metadata server that knows the source, but received no server');
-  }
+  const { source = {}, verify, server, sglang: _offer, security, transferTimeoutMs: _ofReaders, accelerator: _claim, ...shared } = options;
   // Where it goes is for the caller of this to say.
-  return { ...shared, ...source, server, into: { kind: 'discard' }, verify: verify === 'none' ? false : 'twice' };
+  const settings = { ...shared, into: { kind: 'discard' }, verify: verify === 'none' ? false : 'twice' } as const;
+  if ('sglang' in source || 'session' in source) return { ...settings, ...source };
+  if (server === undefined) {
+    throw new WeightcastError(
+      'ERR_INVALID_ARGUMENT',
+      'mirror: expected a metadata server in server, an SGLang server in source.sglang or a session in source.session, but received none of them',
+    );
+  }
+  return { ...settings, ...source, server, security };
 }

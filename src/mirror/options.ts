@@ -1,23 +1,22 @@
 import type { SeedOptions, SeedSummary } from '../seed/index.js';
-import type { PullOptions, PullProgress, PullResult, SelectionSettings } from '../target/index.js';
+import type { FromRegistry, FromSession, FromSglang, PullProgress, PullResult, PullSettings, SelectionSettings } from '../target/index.js';
 
-/** How a mirror finds and reads its source; each as in {@link PullOptions}. */
-export type MirrorSource = Pick<
-  PullOptions,
-  | keyof SelectionSettings
-  | 'waitMs'
-  | 'selector'
-  | 'maxSources'
-  | 'queuePairs'
-  | 'readsInFlight'
-  | 'connections'
-  | 'sliceBytes'
-  | 'stallTimeoutMs'
-  | 'transferTimeoutMs'
-  | 'reportTransfers'
+/** How a source's bytes are read; each as in {@link PullSettings}. */
+type ReadSettings = Pick<
+  PullSettings,
+  'like' | 'queuePairs' | 'readsInFlight' | 'connections' | 'sliceBytes' | 'stallTimeoutMs' | 'transferTimeoutMs'
 >;
 
-/** How a mirror is offered, as a seed is; `identity`, `rank`, `transport`, `devices`, `host` … count for its pull, too. */
+/** A worker of the mirror's own identity and rank, at its own server. */
+type FromOwnRegistry = Pick<FromRegistry, keyof SelectionSettings | 'waitMs' | 'selector' | 'maxSources' | 'reportTransfers'>;
+
+/**
+ * Where a mirror's weights come from, and how they are read: a worker at the mirror's server, an SGLang server (of which the mirror's
+ * own rank is read), or a TransferEngine session. Certificates and token of the mirror are for its server only; an SGLang server has its own.
+ */
+export type MirrorSource = ReadSettings & (FromOwnRegistry | Omit<FromSglang, 'rank'> | FromSession);
+
+/** How a mirror is offered, as a seed is; `rank`, `transport`, `devices`, `gidIndex`, `host`, `logger` and `signal` count for its pull, too. */
 export interface MirrorOptions extends Omit<SeedOptions, 'checksums' | 'prepare'> {
   /** Default: a READY worker of the same identity and rank at the server, any but this one. */
   readonly source?: MirrorSource;

@@ -19,7 +19,10 @@ export interface EndpointLimits {
   readonly idleTimeoutMs: number;
   /** Pause between pings that find peers that are gone; no answer for 20 s is one. Milliseconds; default 60 000; 0: no pings. */
   readonly keepaliveMs: number;
-  /** Calls at the same time on one connection; more are held back by the client's HTTP/2. Default 100. */
+  /**
+   * Calls at the same time on one connection; more are held back by the client's HTTP/2. Default 100. A connection that begins
+   * more than twice as many at once, which it can only by resetting them, is closed, and its address shut out the next time.
+   */
   readonly streamsPerConnection: number;
   /** Calls of one client at the same time; default 1 000. */
   readonly callsPerClient: number;

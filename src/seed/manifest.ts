@@ -33,6 +33,7 @@ export async function manifestOf(content: SeedContent, sums: ArrayLike<bigint | 
       name: tensor.name,
       dtype: tensor.dtype,
       shape: tensor.shape,
+      ...(tensor.elementSize !== undefined && { elementSize: tensor.elementSize }),
       bytes: tensor.bytes,
       checksum: sums?.[index],
       file: tensor.file,

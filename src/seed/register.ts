@@ -41,10 +41,10 @@ export async function register(
     await registration.close();
     throw error;
   }
-  return registration;
+  return { ranges: registration.ranges(), copiedBecause: registration.copiedBecause, close: () => registration.close() };
 }
 
-class Registration implements Registered {
+class Registration {
   copiedBecause = '';
   /** By index of the range. */
   readonly #made = new Map<number, RegisteredRange>();
@@ -56,7 +56,7 @@ class Registration implements Registered {
     private readonly logger: Logger,
   ) {}
 
-  get ranges(): RegisteredRange[] {
+  ranges(): RegisteredRange[] {
     return this.all.flatMap((_, index) => this.#made.get(index) ?? []);
   }
 

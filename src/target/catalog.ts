@@ -1,10 +1,21 @@
 /** What the seed has: the registry's addresses joined with the seed's own extras, checked against what is expected. */
 import { WeightcastError } from '../errors.js';
-import type { TensorDescriptor } from '../gen/model_express/p2p.js';
 import type { ModelManifest } from '../metadata/worker/model-manifest.js';
 import { parseDtype, tensorBytes, type Dtype } from '../model/dtypes.js';
 import { parseHeader } from '../model/safetensors.js';
 import type { ExpectedTensor } from './options.js';
+
+/** A tensor as its source tells of it; ModelExpress' `TensorDescriptor` is one. */
+export interface PublishedTensor {
+  readonly name: string;
+  readonly addr: bigint;
+  readonly size: bigint;
+  /** Any spelling; `''` when the source does not say. */
+  readonly dtype: string;
+  readonly shape?: readonly number[] | undefined;
+  /** Bytes of an element, of sources that say no dtype. */
+  readonly elementSize?: number;
+}
 
 export interface CatalogTensor {
   readonly name: string;
@@ -15,6 +26,8 @@ export interface CatalogTensor {
   readonly dtype: Dtype | '';
   /** `undefined` when the seed does not say. */
   readonly shape: readonly number[] | undefined;
+  /** Bytes of an element; `undefined` when the seed says that by the dtype or not at all. */
+  readonly elementSize?: number | undefined;
   /** XXH3-64; `undefined` when the seed does not say. */
   readonly checksum: bigint | undefined;
   /** The seed says no checksum: it is that of a first read. */
@@ -33,15 +46,15 @@ export interface Catalog {
 }
 
 /**
- * Joins the registry's tensors with the manifest, if the peer has one.
+ * Joins what a source tells of its tensors with the manifest, if it has one.
  * @throws ERR_PROTOCOL when the two disagree or cannot be true; the seed may have published anew in between.
  */
-export function makeCatalog(peer: string, descriptors: readonly TensorDescriptor[], manifest: ModelManifest | undefined): Catalog {
+export function makeCatalog(peer: string, published: readonly PublishedTensor[], manifest: ModelManifest | undefined): Catalog {
   const details = new Map(manifest?.tensors.map((tensor) => [tensor.name, tensor]));
   const seen = new Set<string>();
   const bad = (name: string, what: string): WeightcastError =>
     new WeightcastError('ERR_PROTOCOL', `${peer} publishes tensor ${name} ${what}`, { peer, tensor: name });
-  const tensors = descriptors.map((descriptor): CatalogTensor => {
+  const tensors = published.map((descriptor): CatalogTensor => {
     const { name, addr: address, size: bytes } = descriptor;
     if (seen.has(name)) throw bad(name, 'twice');
     seen.add(name);
@@ -56,7 +69,8 @@ export function makeCatalog(peer: string, descriptors: readonly TensorDescriptor
       address,
       bytes,
       dtype: parseDtype(detail?.dtype ?? descriptor.dtype) ?? '',
-      shape: detail?.shape,
+      shape: detail?.shape ?? descriptor.shape,
+      elementSize: descriptor.elementSize,
       checksum: detail?.checksum,
       file: detail?.file ?? -1,
       fileOffset: detail?.offset ?? 0n,
@@ -144,6 +158,18 @@ export function matchExpected(catalog: Catalog, expected: readonly ExpectedTenso
   });
 }
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
+/** Whether both are the same tensors at the same places, in whatever order. */
+export function sameTensors(before: readonly PublishedTensor[], now: readonly PublishedTensor[]): boolean {
+  const byName = new Map(now.map((tensor) => [tensor.name, tensor]));
+  return (
+    byName.size === before.length &&
+    before.every(({ name, addr, size }) => {
+      const other = byName.get(name);
+      return other?.addr === addr && other.size === size;
+    })
+  );
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, index) => size === b[index]);
 }

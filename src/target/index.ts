@@ -20,6 +20,11 @@ export type {
   PullPhase,
   PullProgress,
   PullResult,
+  PullSettings,
+  RegistryPullOptions,
+  SessionPullOptions,
+  SglangPullOptions,
   TargetTensor,
 } from './options.js';
+export type { FromRegistry, FromSession, FromSglang, Origin, SessionTensor } from './origins.js';
 export type { Verified } from './verify.js';

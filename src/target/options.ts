@@ -1,9 +1,7 @@
 import type { SourceAttempt } from '../errors.js';
-import type { SourceIdentity } from '../gen/model_express/p2p.js';
-import type { SelectionSettings, SourceSelector } from '../metadata/selection/index.js';
 import type { Logger } from '../observe/logger.js';
 import type { Region, TensorMemory } from '../region.js';
-import type { ClientSecurity } from '../security/tls-files.js';
+import type { FromRegistry, FromSession, FromSglang, Origin } from './origins.js';
 import type { Verified } from './verify.js';
 
 /** A tensor that the target must find at the seed. */
@@ -37,38 +35,27 @@ export type Destination =
   | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
   | { readonly kind: 'discard' };
 
-/** What a pull is told. {@link SelectionSettings} are for the selectors that look at topology and load. */
-export interface PullOptions extends SelectionSettings {
-  /** Must equal the seed's. Fields left out have their proto3 defaults. */
-  readonly identity: Partial<SourceIdentity> & { readonly modelName: string };
-  /** The metadata server, `host:port`; `https://` before it means TLS. */
-  readonly server: string;
-  /** Certificates and bearer token, for the server; certificates also for the endpoints of the sources. */
-  readonly security?: ClientSecurity;
-  /** Own rank, default 0: only a seed of the same rank has the same shard. */
-  readonly rank?: number;
+/** A pull through a metadata server. */
+export type RegistryPullOptions = PullSettings & FromRegistry;
+/** A pull from an SGLang server. */
+export type SglangPullOptions = PullSettings & FromSglang;
+/** A pull from a TransferEngine session. */
+export type SessionPullOptions = PullSettings & FromSession;
+
+/** What a pull is told: exactly one origin, `server`, `sglang` or `session`, with what belongs to it. */
+export type PullOptions = RegistryPullOptions | SglangPullOptions | SessionPullOptions;
+
+/** What a pull is told, whatever its origin. */
+export interface PullSettings {
   readonly into: Destination;
   /** Tensors that must be there, whatever the destination; checked before anything is allocated. */
   readonly expect?: readonly ExpectedTensor[];
-  /** Wait so long for a READY source; default 0 fails at once. */
-  readonly waitMs?: number;
   /**
-   * Which source is tried first: `random` (default), `rendezvous_hash`, `load_aware`, `topology_aware`, a name given to
-   * `registerSelector`, or an object of the program's own.
+   * A checkpoint, directory or file, whose headers say dtype and shape by tensor name, for sources that say none. Where the
+   * source has exactly its tensors, the files that are written are laid out as its own, and its other files are copied.
+   * Tensors that it lacks stay flat; a size, dtype or shape that differs is an error. Default: none.
    */
-  readonly selector?: string | SourceSelector;
-  /**
-   * Sources to try, best first, when one fails; default 3. One whose record is gone or whose accelerator does not fit
-   * counts; a worker that publishes no transfer engine session, which this side cannot read, does not.
-   */
-  readonly maxSources?: number;
-  /** Own worker id, by which `rendezvous_hash` and its kin tell targets apart; default 8 random hex digits. */
-  readonly workerId?: string;
-  /**
-   * What the weights are for, as `cuda` or `xpu`: sources on other accelerators are left out where ModelExpress' rule says
-   * that their bytes differ. Default `''`: bytes are taken as they are, whatever they are for.
-   */
-  readonly accelerator?: string;
+  readonly like?: string;
   /** Default `auto`: RDMA when both sides have it, else TCP with the reason in {@link PullResult.transportReason}. */
   readonly transport?: 'auto' | 'rdma' | 'tcp';
   /** RDMA devices to use; default all with an active port. */
@@ -102,8 +89,6 @@ export interface PullOptions extends SelectionSettings {
    * is found by `stallTimeoutMs`, and how long one that brings something may take depends on the model and the network.
    */
   readonly transferTimeoutMs?: number;
-  /** Tell the metadata server how the pull goes, for people who watch its page; default true. It never fails or delays a pull. */
-  readonly reportTransfers?: boolean;
   readonly logger?: Logger;
   /** Ends the pull with ERR_ABORTED, after the last read has drained; nothing is left behind. */
   readonly signal?: AbortSignal;
@@ -118,7 +103,7 @@ export interface PullProgress {
   readonly totalBytes: bigint;
   /** Since the pull began. */
   readonly elapsedMs: number;
-  /** Which source is tried, from 1: phases begin anew with each. */
+  /** Which try this is, from 1: phases begin anew with each source, and with one that changed and is read again. */
   readonly attempt: number;
 }
 
@@ -148,14 +133,18 @@ export interface PlacedTensor {
 }
 
 export interface PullResult {
+  readonly origin: Origin;
+  /** `mx_source_id`; `''` where no metadata server was asked. */
   readonly sourceId: string;
+  /** Of the seed; `''` where no metadata server was asked. */
   readonly workerId: string;
+  /** The seed's; 0 where nobody says. */
   readonly rank: number;
   /** `host:port` of the seed. */
   readonly peer: string;
   /** What the source says that its weights are laid out for; `''` when it does not. */
   readonly accelerator: string;
-  /** Name of the selector that chose the order of the sources. */
+  /** Name of the selector that chose the order of the sources; `''` where there was but one to try. */
   readonly selector: string;
   /** Sources that failed before this one, in order. */
   readonly attempts: readonly SourceAttempt[];

@@ -1,14 +1,15 @@
 import type { SourceAttempt } from '../errors.js';
 import type { Rails } from '../rails.js';
-import type { Pulled } from './attempt.js';
+import type { Discovery } from './discovery/discovery.js';
 import type { LaneResult, PullResult } from './options.js';
 import type { PullClock } from './progress.js';
+import type { Pulled } from './read.js';
 
 /** What a pull that succeeded tells its caller. */
 export function summarize(
   pulled: Pulled,
   attempts: readonly SourceAttempt[],
-  { selector, rails, clock }: { readonly selector: string; readonly rails: Rails; readonly clock: PullClock },
+  { discovery, rails, clock }: { readonly discovery: Discovery; readonly rails: Rails; readonly clock: PullClock },
 ): PullResult {
   const { source, placement, wire, opened } = pulled;
   const { connection, decision } = opened;
@@ -24,12 +25,13 @@ export function summarize(
   }));
   const rdma = connection.transport === 'rdma';
   return {
+    origin: discovery.origin,
     sourceId: source.sourceId,
     workerId: source.workerId,
     rank: source.rank,
     peer: source.peer,
     accelerator: source.accelerator,
-    selector,
+    selector: discovery.selector,
     attempts,
     tensors: placement.tensors.length,
     bytes,

@@ -1,25 +1,21 @@
 /** One source after the other, until one of them gives its weights. */
 import { WeightcastError, throwIfAborted, toWeightcastError, type SourceAttempt } from '../errors.js';
-import type { SourceInstanceRef } from '../gen/model_express/p2p.js';
 import { concernsSource } from './blame.js';
-
-/** A source that offers nothing that we read, and why; known from its record alone. */
-export interface Unreadable {
-  readonly unreadable: string;
-}
+import type { Candidate, Unreadable } from './discovery/discovery.js';
 
 /** Of workers that cannot be read, so many are named in a message. */
 const unreadableShown = 5;
 
 export interface TrySourcesOptions<Pulled extends object> {
   /** Best first. */
-  readonly candidates: readonly SourceInstanceRef[];
+  readonly candidates: readonly Candidate[];
   /** Sources to try; those that are unreadable do not count. */
   readonly maxSources: number;
-  readonly modelName: string;
+  /** What people know the weights by. */
+  readonly subject: string;
   readonly signal: AbortSignal | undefined;
   /** Leaves nothing behind when it rejects. */
-  readonly attempt: (candidate: SourceInstanceRef) => Promise<Pulled | Unreadable>;
+  readonly attempt: (candidate: Candidate) => Promise<Pulled | Unreadable>;
   readonly onFailure: (failed: SourceAttempt) => void;
 }
 
@@ -40,7 +36,7 @@ export async function trySources<Pulled extends object>(
     throwIfAborted(signal, 'pull');
     const started = performance.now();
     const note = (code: SourceAttempt['code'], message: string, counted: boolean): void => {
-      const { mxSourceId: sourceId, workerId } = candidate;
+      const { sourceId, workerId } = candidate;
       const failure = { sourceId, workerId, code, message, ms: performance.now() - started, counted };
       failed.push(failure);
       options.onFailure(failure);
@@ -68,10 +64,10 @@ function afterOthers(error: WeightcastError, failed: readonly SourceAttempt[]): 
 function allFailed<Pulled extends object>(
   failed: readonly SourceAttempt[],
   last: WeightcastError | undefined,
-  { candidates, modelName, maxSources }: TrySourcesOptions<Pulled>,
+  { candidates, subject, maxSources }: TrySourcesOptions<Pulled>,
 ): WeightcastError {
   if (last === undefined) {
-    return new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `no listed source of ${modelName} can be read:\n${listed(failed)}`, {
+    return new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `no listed source of ${subject} can be read:\n${listed(failed)}`, {
       attempts: failed,
     });
   }
@@ -79,7 +75,7 @@ function allFailed<Pulled extends object>(
   const tried = failed.filter((failure) => failure.counted).length;
   const untried = candidates.length - failed.length;
   const more = untried > 0 ? `; ${String(untried)} more not tried, since ${String(maxSources)} are the most (maxSources)` : '';
-  return retold(last, `${String(tried)} source(s) of ${modelName} failed${more}:\n${listed(failed)}`, failed);
+  return retold(last, `${String(tried)} source(s) of ${subject} failed${more}:\n${listed(failed)}`, failed);
 }
 
 /** The same failure, with more said. */

@@ -19,6 +19,9 @@ namespace {
 
 // Large enough that small tensors fill a socket buffer in one call, small enough for the stack (4 KiB).
 constexpr std::size_t kScatter = 256;
+// Waking up for every packet costs the reader three times the CPU, and on one host the seed as well: a wait ends when
+// so many bytes are in, or all that are left of the answer.
+constexpr std::uint64_t kWorthWaking = 512U << 10;
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -76,9 +79,11 @@ class TcpLaneImpl final : public Lane {
   Status prepare(const Interruption& interruption);
   Status exchange(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption);
   Status send_request(const Slice& slice, const Interruption& interruption);
-  Status receive_status(const Interruption& interruption);
+  Status receive_status(std::uint64_t size, const Interruption& interruption);
   Status receive_body(std::uint64_t size, std::span<const Segment> segments, const Interruption& interruption);
-  Status receive_some(std::span<iovec> vectors, std::uint64_t& got, const Interruption& interruption);
+  Status receive_some(std::span<iovec> vectors, std::uint64_t left, std::uint64_t& got,
+                      const Interruption& interruption);
+  void wake_at(std::uint64_t bytes);
   Status wait(short events, const Interruption& interruption);
   [[nodiscard]] Status closed_by_peer() const;
   [[nodiscard]] Status lost(std::string call, int error) const;
@@ -86,10 +91,11 @@ class TcpLaneImpl final : public Lane {
   TcpLaneOptions options_;
   WakeUp wake_;
   Fd socket_;
-  std::uint64_t answers_ = 0;  // on this connection
-  bool answer_begun_ = false;  // the first byte of the answer to the running request is in
-  bool closed_ = false;        // the last failure was the peer's close or reset
-  bool one_shot_ = false;      // the peer closes after each answer
+  std::uint64_t wakes_at_ = 1;  // bytes, on this connection
+  std::uint64_t answers_ = 0;   // on this connection
+  bool answer_begun_ = false;   // the first byte of the answer to the running request is in
+  bool closed_ = false;         // the last failure was the peer's close or reset
+  bool one_shot_ = false;       // the peer closes after each answer
   Clock::time_point started_;
   Clock::time_point last_progress_;
   LaneReport report_;
@@ -124,6 +130,7 @@ Status TcpLaneImpl::open(const Interruption& interruption) {
   Result<Fd> socket = connect_to(options_.host, options_.port, options_.connect_timeout, interruption);
   if (!socket.ok()) return socket.status();
   socket_ = std::move(socket.value());
+  wakes_at_ = 1;
   answers_ = 0;
   return Status::success();
 }
@@ -170,7 +177,7 @@ Status TcpLaneImpl::exchange(const Slice& slice, std::span<const Segment> segmen
   closed_ = false;
   last_progress_ = Clock::now();
   Status status = send_request(slice, interruption);
-  if (status.ok() && options_.protocol_version >= 2) status = receive_status(interruption);
+  if (status.ok() && options_.protocol_version >= 2) status = receive_status(slice.length, interruption);
   if (status.ok()) status = receive_body(slice.length, segments, interruption);
   return status;
 }
@@ -198,12 +205,13 @@ Status TcpLaneImpl::send_request(const Slice& slice, const Interruption& interru
   return Status::success();
 }
 
-Status TcpLaneImpl::receive_status(const Interruption& interruption) {
+Status TcpLaneImpl::receive_status(std::uint64_t size, const Interruption& interruption) {
   std::array<std::byte, kStatusBytes> bytes{};
   for (std::size_t used = 0; used < bytes.size();) {
     std::array<iovec, 1> vector{{{.iov_base = bytes.data() + used, .iov_len = bytes.size() - used}}};
     std::uint64_t got = 0;
-    Status status = receive_some(vector, got, interruption);
+    // A refused answer ends with the status, and the peer's hanging up ends the wait.
+    Status status = receive_some(vector, bytes.size() - used + size, got, interruption);
     if (!status.ok()) return status;
     used += static_cast<std::size_t>(got);
   }
@@ -227,7 +235,7 @@ Status TcpLaneImpl::receive_body(std::uint64_t size, std::span<const Segment> se
   for (std::uint64_t left = size; left > 0;) {
     std::uint64_t got = 0;
     const std::size_t count = remaining.scatter(vectors);
-    Status status = receive_some(std::span(vectors).first(count), got, interruption);
+    Status status = receive_some(std::span(vectors).first(count), left, got, interruption);
     if (!status.ok()) return status;
     if (report_.first_byte_ms == 0) report_.first_byte_ms = milliseconds_since(started_);
     remaining.advance(got);
@@ -236,7 +244,10 @@ Status TcpLaneImpl::receive_body(std::uint64_t size, std::span<const Segment> se
   return Status::success();
 }
 
-Status TcpLaneImpl::receive_some(std::span<iovec> vectors, std::uint64_t& got, const Interruption& interruption) {
+/// At least one byte, of an answer that has `left` to come.
+Status TcpLaneImpl::receive_some(std::span<iovec> vectors, std::uint64_t left, std::uint64_t& got,
+                                 const Interruption& interruption) {
+  bool waited_in_vain = false;
   while (true) {
     if (interruption.stop()) return Status::error(Code::kCancelled, name() + " was stopped");
     msghdr message{};
@@ -254,15 +265,28 @@ Status TcpLaneImpl::receive_some(std::span<iovec> vectors, std::uint64_t& got, c
       return closed_by_peer();
     }
     if (would_block(errno)) {
+      wake_at(std::min(left, kWorthWaking));
       Status waited = wait(POLLIN, interruption);
-      if (!waited.ok()) return waited;
-    } else if (errno == EFAULT) {
+      // A slow peer may have sent something, if less than is worth waking up for.
+      if (waited.ok() || (waited.code == Code::kStalled && !std::exchange(waited_in_vain, true))) continue;
+      return waited;
+    }
+    if (errno == EFAULT) {
       return Status::system(Code::kInvalidArgument, "recvmsg", EFAULT, name() + ": the destination is not writable");
-    } else if (errno != EINTR) {
+    }
+    if (errno != EINTR) {
       closed_ = true;
       return lost("recvmsg", errno);
     }
   }
+}
+
+void TcpLaneImpl::wake_at(std::uint64_t bytes) {
+  if (bytes == wakes_at_) return;
+  const int mark = static_cast<int>(bytes);
+  // Where the kernel refuses, waits end early.
+  (void)setsockopt(socket_.get(), SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof mark);
+  wakes_at_ = bytes;
 }
 
 Status TcpLaneImpl::wait(short events, const Interruption& interruption) {

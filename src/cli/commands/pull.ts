@@ -18,30 +18,20 @@ import {
   type ServerFlags,
   type WireFlags,
 } from '../options.js';
-import { byteSize, integer, nonEmpty, oneOf, seconds, sharedMemoryName } from '../parse.js';
+import { nonEmpty, sharedMemoryName } from '../parse.js';
 import { pullSummaryLines } from '../pull-summary.js';
+import { addReadOptions, readOptionsOf, type ReadFlags } from '../read-options.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import { UsageError } from '../usage-error.js';
 
-/** Orders in which sources can be tried; programs may have more. */
-const selectors = ['random', 'rendezvous_hash', 'load_aware', 'topology_aware'] as const;
-
-interface PullFlags extends CommonFlags, IdentityFlags, ServerFlags, SecurityFlags, WireFlags {
+interface PullFlags extends CommonFlags, IdentityFlags, ServerFlags, SecurityFlags, WireFlags, ReadFlags {
   readonly rank?: number;
   readonly out?: string;
   readonly shm?: string;
   readonly discard?: true;
-  readonly wait?: number;
-  readonly selector?: (typeof selectors)[number];
-  readonly maxSources?: number;
-  readonly transferTimeout?: number;
   readonly accelerator?: string;
   readonly workerId?: string;
   readonly verify: boolean;
-  readonly report: boolean;
-  readonly queuePairs?: number;
-  readonly connections?: number;
-  readonly sliceBytes?: number;
 }
 
 export function addPull(program: Command, run: RunCommand): void {
@@ -61,30 +51,15 @@ export function addPull(program: Command, run: RunCommand): void {
         .conflicts('discard'),
     )
     .option('--discard', 'read and verify, keep nothing');
-  addWireOptions(command)
-    .option('--wait <s>', 'wait so long for a READY source (default: fail at once)', seconds('a time', 0))
-    .option(
-      '--selector <name>',
-      `which source first: ${selectors.join(', ')} (default: MX_P2P_SOURCE_SELECTOR, else random)`,
-      oneOf('a selector', selectors),
-    )
-    .option('--max-sources <n>', 'sources to try when one fails (default: 3)', integer('a number of sources', 1))
-    .option(
-      '--transfer-timeout <s>',
-      'longest time for the bytes of one source (default: MX_TRANSFER_TIMEOUT, else none)',
-      seconds('a time', 0.001),
-    )
+  addWireOptions(command);
+  addReadOptions(command)
     .option(
       '--accelerator <name>',
       'cuda, xpu, …: leave out sources whose weights are laid out for another (default: take bytes as they are)',
       nonEmpty('an accelerator'),
     )
     .option('--worker-id <id>', 'own id, by which selectors tell targets apart (default: random)', nonEmpty('a worker id'))
-    .option('--no-report', 'do not tell the server how the pull goes')
     .option('--no-verify', 'do not compare with the checksums of the seed')
-    .option('--queue-pairs <n>', 'queue pairs on each rail (default: 2)', integer('a number of queue pairs', 1, 256))
-    .option('--connections <n>', 'TCP connections (default: 4)', integer('a number of connections', 1, 256))
-    .option('--slice-bytes <n>', 'largest read (default: 1MiB)', byteSize('a slice', 4096, 2 ** 30))
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));
 }
 
@@ -117,32 +92,12 @@ async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: L
     server,
     security,
     into,
-    ...(await sourceOptionsOf(flags, io.env, logger)),
-    ...(flags.maxSources !== undefined && { maxSources: flags.maxSources }),
+    ...(await readOptionsOf(flags, io.env, logger)),
     ...(flags.accelerator !== undefined && { accelerator: flags.accelerator }),
     ...(flags.workerId !== undefined && { workerId: flags.workerId }),
-    reportTransfers: flags.report,
     ...wireOptionsOf(flags),
     verify: flags.verify,
     ...(flags.rank !== undefined && { rank: flags.rank }),
-    ...(flags.wait !== undefined && { waitMs: flags.wait }),
-    ...(flags.queuePairs !== undefined && { queuePairs: flags.queuePairs }),
-    ...(flags.connections !== undefined && { connections: flags.connections }),
-    ...(flags.sliceBytes !== undefined && { sliceBytes: flags.sliceBytes }),
-  };
-}
-
-/** Flag before environment: what a flag says is not looked up there. */
-async function sourceOptionsOf(
-  { selector, transferTimeout }: PullFlags,
-  env: Readonly<Record<string, string | undefined>>,
-  logger: Logger,
-): Promise<Partial<PullOptions>> {
-  const { environmentSelection, environmentTransferTimeout } = await import('../../target/index.js');
-  const transferTimeoutMs = transferTimeout ?? environmentTransferTimeout(env, logger);
-  return {
-    ...(await environmentSelection(selector === undefined ? env : { ...env, MX_P2P_SOURCE_SELECTOR: selector }, logger)),
-    ...(transferTimeoutMs !== undefined && { transferTimeoutMs }),
   };
 }
 

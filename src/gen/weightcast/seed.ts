@@ -104,6 +104,11 @@ export interface TensorColumns {
    * their dtype may be the empty text, not known either.
    */
   withoutShape: number[];
+  /**
+   * Bytes of one element, where that is known and the dtype is not, as of SGLang's servers; 0: not known or said by the dtype;
+   * an empty column: all are 0.
+   */
+  elementSize: number[];
 }
 
 function createBaseGetModelManifestRequest(): GetModelManifestRequest {
@@ -755,6 +760,7 @@ function createBaseTensorColumns(): TensorColumns {
     checksum: [],
     withoutChecksum: [],
     withoutShape: [],
+    elementSize: [],
   };
 }
 
@@ -837,6 +843,13 @@ export const TensorColumns: MessageFns<TensorColumns> = {
     if (message.withoutShape.length !== 0) {
       writer.uint32(90).fork();
       for (const v of message.withoutShape) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.elementSize.length !== 0) {
+      writer.uint32(98).fork();
+      for (const v of message.elementSize) {
         writer.uint32(v);
       }
       writer.join();
@@ -1035,6 +1048,24 @@ export const TensorColumns: MessageFns<TensorColumns> = {
 
             break;
           }
+          case 12: {
+            if (tag === 96) {
+              message.elementSize.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 98) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.elementSize.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1063,6 +1094,7 @@ export const TensorColumns: MessageFns<TensorColumns> = {
     message.checksum = object.checksum?.map((e) => BigInt(e)) || [];
     message.withoutChecksum = object.withoutChecksum?.map((e) => e) || [];
     message.withoutShape = object.withoutShape?.map((e) => e) || [];
+    message.elementSize = object.elementSize?.map((e) => e) || [];
     return message;
   },
 };

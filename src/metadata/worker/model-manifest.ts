@@ -36,6 +36,8 @@ export interface ManifestTensor {
   readonly dtype: string;
   /** `undefined` when it is not known. */
   readonly shape: readonly number[] | undefined;
+  /** Bytes of one element, where that is known and the dtype is not. */
+  readonly elementSize?: number | undefined;
   readonly bytes: bigint;
   /** XXH3-64, seed 0. */
   readonly checksum: bigint | undefined;

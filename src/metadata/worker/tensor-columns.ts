@@ -7,6 +7,7 @@ export function toColumns(tensors: readonly ManifestTensor[]): TensorColumns {
   const columns = TensorColumns.create();
   const dtypes = new Map<string, number>();
   const anyChecksum = tensors.some(({ checksum }) => checksum !== undefined);
+  const anyElementSize = tensors.some(({ elementSize }) => elementSize !== undefined);
   tensors.forEach((tensor, row) => {
     columns.name.push(tensor.name);
     columns.dtype.push(indexOf(dtypes, tensor.dtype));
@@ -16,6 +17,7 @@ export function toColumns(tensors: readonly ManifestTensor[]): TensorColumns {
     columns.bytes.push(tensor.bytes);
     columns.file.push(tensor.file);
     columns.offset.push(tensor.offset);
+    if (anyElementSize) columns.elementSize.push(tensor.elementSize ?? 0);
     if (!anyChecksum) return;
     columns.checksum.push(tensor.checksum ?? 0n);
     if (tensor.checksum === undefined) columns.withoutChecksum.push(row);
@@ -32,7 +34,7 @@ function indexOf(dictionary: Map<string, number>, text: string): number {
 
 /** @throws ERR_PROTOCOL when the columns are of different lengths or point outside of each other. */
 export function fromColumns(columns: TensorColumns): ManifestTensor[] {
-  const { name, dtypes, dtype, rank, dimension, bytes, file, offset, checksum } = columns;
+  const { name, dtypes, dtype, rank, dimension, bytes, file, offset, checksum, elementSize } = columns;
   const withoutChecksum = new Set(columns.withoutChecksum);
   const withoutShape = new Set(columns.withoutShape);
   let nextDimension = 0;
@@ -45,6 +47,7 @@ export function fromColumns(columns: TensorColumns): ManifestTensor[] {
       name: text,
       dtype: cell(dtypes, cell(dtype, row, text), text),
       shape: withoutShape.has(row) ? undefined : shape,
+      ...(elementSize.length > 0 && cell(elementSize, row, text) > 0 && { elementSize: cell(elementSize, row, text) }),
       bytes: cell(bytes, row, text),
       checksum: checksum.length === 0 || withoutChecksum.has(row) ? undefined : cell(checksum, row, text),
       file: cell(file, row, text),
@@ -56,7 +59,7 @@ export function fromColumns(columns: TensorColumns): ManifestTensor[] {
   if (
     lengths.some((length) => length !== rows) ||
     nextDimension !== dimension.length ||
-    (checksum.length !== 0 && checksum.length !== rows)
+    [checksum, elementSize].some((column) => column.length !== 0 && column.length !== rows)
   ) {
     throw broken(name.at(-1) ?? '');
   }

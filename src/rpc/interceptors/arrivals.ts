@@ -1,12 +1,12 @@
 /** What happens to calls before gRPC knows of them: everything that it does for a call costs more than to count it here. */
-import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { type Server, status } from '@grpc/grpc-js';
 import type { Traffic } from '../acceptor/traffic.js';
 import type { EndpointLimits } from '../endpoint-limits.js';
 import { plainAddress } from '../plain-address.js';
 import type { ConnectionInfo } from './client-key.js';
 import { rateText } from './rate-text.js';
-import { guardStreams } from './stream-of.js';
+import { type Begun, guardStreams } from './stream-of.js';
 import type { Turns } from './turns.js';
 
 export interface ArrivalsOptions {
@@ -46,14 +46,13 @@ export class Arrivals {
 
   /** @returns whether every call of `server` comes by here from now on. */
   guard(server: Server): boolean {
-    return guardStreams(server, (stream, headers, pass) => this.#arrive(stream, headers, pass));
+    return guardStreams(server, (begun, pass) => this.#arrive(begun, pass));
   }
 
-  #arrive(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, pass: () => void): void {
+  #arrive({ session, stream, headers }: Begun, pass: () => void): void {
     // It may end while it waits.
     stream.on('error', () => undefined);
-    const { session } = stream;
-    if (session === undefined || session.closed) return;
+    if (session.closed) return;
     const { limits, turns, mayCall, refused } = this.#options;
     const caller = this.#callerOf(session);
     const { address, begun } = caller;

@@ -1,6 +1,6 @@
 /** The one place of this folder that looks behind gRPC's public interface. Whoever asks must be able to do without. */
 import { EventEmitter } from 'node:events';
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 import type { Server, ServerInterceptingCallInterface } from '@grpc/grpc-js';
 
@@ -22,8 +22,15 @@ export function replaceDecoder(call: ServerInterceptingCallInterface, replace: (
   if (typeof decoder?.write === 'function') decoder.write = replace((decoder.write as Decode).bind(decoder));
 }
 
-/** Is given a stream that has just begun, and lets gRPC have it by `pass`: at once, later, or not at all. */
-export type Gate = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, pass: () => void) => void;
+/** A stream that has just begun. It may have been reset already, and then does not know its session any longer. */
+export interface Begun {
+  readonly session: Http2Session;
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** Lets gRPC have a stream by `pass`: at once, later, or not at all. */
+export type Gate = (begun: Begun, pass: () => void) => void;
 
 /**
  * Stands between HTTP/2 and gRPC, for all connections that are injected.
@@ -37,10 +44,16 @@ export function guardStreams(server: Server, gate: Gate): boolean {
   for (const http2 of guarded) {
     const handlers = http2.listeners('stream');
     http2.removeAllListeners('stream');
+    let session: Http2Session | undefined;
+    // A session tells its own listeners first, and then the server's.
+    http2.on('session', (one: Http2Session) => one.prependListener('stream', () => (session = one)));
     http2.on('stream', (...begun: [ServerHttp2Stream, IncomingHttpHeaders, ...unknown[]]) => {
-      gate(begun[0], begun[1], () => {
+      const pass = (): void => {
         for (const handler of handlers) handler.apply(http2, begun);
-      });
+      };
+      const owner = begun[0].session ?? session;
+      if (owner === undefined) pass();
+      else gate({ session: owner, stream: begun[0], headers: begun[1] }, pass);
     });
   }
   return guarded.length > 0;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { mirror, pull, seedModel, WeightcastError, type MirrorOptions, type PullProgress } from '#src/index.js';
+import { mirror, pull, seedModel, type WeightcastError, type MirrorOptions, type PullProgress } from '#src/index.js';
 import { MetadataServer } from '#src/metadata/server/server.js';
 import { TransferLog } from '#src/metadata/transfers/transfer-log.js';
 import { generateModel } from '#src/model/generate.js';

@@ -153,7 +153,7 @@ async function calls(connections: number, streams: number, path: string, body: B
     const holder = { at: session() };
     return Promise.all(Array.from({ length: streams }, () => worker(holder)));
   });
-  await Promise.race([Promise.all(all), pause(Math.max(0, end - Date.now()) + 500)]);
+  await Promise.race([Promise.all(all), pause(Math.max(0, end - Date.now()) + 200)]);
 }
 
 function body(bytes: number): Buffer {

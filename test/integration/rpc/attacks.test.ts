@@ -128,7 +128,7 @@ function inArena(open: (test: Cleanup) => Promise<Arena>): () => Arena {
   return () => arena!;
 }
 
-const seconds = 0.7;
+const seconds = 0.6;
 
 describe('a client goes on as before while another sends', () => {
   const arena = inArena((test) => startArena(test));

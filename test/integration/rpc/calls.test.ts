@@ -76,18 +76,18 @@ describe('limits of calls', () => {
   it('the rate of one client, also of calls of methods that there are not', async (test) => {
     const { endpoint } = await openEndpoint(test, { limits: { callRatePerClient: 1, callBurstPerClient: 10 } });
     const session = connectRaw(test, endpoint.port);
-    const statuses = await Promise.all(
+    const codes = await Promise.all(
       Array.from({ length: 30 }, async () => {
         const stream = session.request(headersOf('/test.Bytes/None'));
         stream.end(Buffer.alloc(5));
         stream.resume();
         const [headers] = (await once(stream, 'response')) as [IncomingHttpHeaders];
-        return Number(headers['grpc-status']) as status;
+        return headers['grpc-status'];
       }),
     );
-    const refused = statuses.filter((code: status) => code === status.RESOURCE_EXHAUSTED).length;
+    const refused = codes.filter((code) => code === `${status.RESOURCE_EXHAUSTED}`).length;
     assert.ok(refused >= 15 && refused <= 20, `${refused} of 30 were refused`);
-    assert.equal(statuses.filter((code: status) => code === status.UNIMPLEMENTED).length, 30 - refused);
+    assert.equal(codes.filter((code) => code === `${status.UNIMPLEMENTED}`).length, 30 - refused);
   });
 
   it('calls that are reset as soon as they are sent: the connection is closed, and then the client shut out', async (test) => {

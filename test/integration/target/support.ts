@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test';
 import { SourceStatus, WorkerMetadata, type SourceInstanceRef } from '#src/gen/model_express/p2p.js';
 import { MetadataClient } from '#src/metadata/client.js';
 import { seedTensors, type Seed, type SeedTensor } from '#src/seed/index.js';
-import type { PullOptions, SourceSelector } from '#src/target/index.js';
+import type { RegistryPullOptions, SourceSelector } from '#src/target/index.js';
 import { unusedPort } from '../metadata/support.js';
 
 let models = 0;
@@ -25,7 +25,7 @@ export function inOrder(...workerIds: string[]): SourceSelector {
 
 /** Publishes a worker and makes it READY, without a process behind it. */
 export async function publish(
-  options: Pick<PullOptions, 'identity' | 'server'>,
+  options: Pick<RegistryPullOptions, 'identity' | 'server'>,
   workerId: string,
   worker: Partial<WorkerMetadata>,
 ): Promise<void> {
@@ -36,7 +36,7 @@ export async function publish(
 }
 
 /** A record as a seed leaves it whose process is gone: nobody listens where it points to. */
-export async function publishGone(options: Pick<PullOptions, 'identity' | 'server'>, workerId: string): Promise<void> {
+export async function publishGone(options: Pick<RegistryPullOptions, 'identity' | 'server'>, workerId: string): Promise<void> {
   await publish(options, workerId, {
     backendMetadata: { $case: 'transferEngineSessionId', value: `127.0.0.1:${String(await unusedPort())}` },
     workerGrpcEndpoint: `127.0.0.1:${String(await unusedPort())}`,

@@ -1,9 +1,10 @@
 /** The odd tensors between this process and a Mooncake peer, either way and over any transport, every byte compared. */
 import assert from 'node:assert/strict';
+import { SourceStatus } from '#src/gen/model_express/p2p.js';
 import { MetadataClient } from '#src/metadata/client.js';
 import type { Region } from '#src/region.js';
 import type { SeedTensor } from '#src/seed/index.js';
-import { pull, type PullOptions, type PullResult } from '#src/target/index.js';
+import { pull, type RegistryPullOptions, type PullResult } from '#src/target/index.js';
 import { publish } from '../../integration/target/support.js';
 import { oddTensors, offsetsOf } from './odd-tensors.js';
 import { pattern, type MooncakePeer, type Placed } from './peer.js';
@@ -28,18 +29,19 @@ export function expectedOf(name: string): Buffer {
   return expected.subarray(offset, offset + (bytesOf[name] ?? 0));
 }
 
-/** What a seed offers of a region of at least `expected.length` bytes, which is filled here. */
+/** What a seed offers of a region of at least {@link totalBytes}: the tensors without a gap, which makes them one range to register. */
 export function partsOf(region: Region): readonly SeedTensor[] {
-  region.view(0n, expected.length).set(expected);
-  return tensors.map(([name, byteLength]) => ({
-    name,
-    dtype: 'U8',
-    data: { region, offset: BigInt(offsets[name] ?? 0), byteLength: BigInt(byteLength) },
-  }));
+  let end = 0;
+  return tensors.map(([name, byteLength]) => {
+    const offset = BigInt(end);
+    end += byteLength;
+    region.view(offset, byteLength).set(expectedOf(name));
+    return { name, dtype: 'U8', data: { region, offset, byteLength: BigInt(byteLength) } };
+  });
 }
 
 /** Makes a Mooncake seed known as ModelExpress does with `transport=transfer_engine`: a session, names, addresses and sizes, no dtypes. */
-export async function publishSession(options: Pick<PullOptions, 'identity' | 'server'>, session: string, placed: Placed): Promise<void> {
+export async function publishSession(options: Pick<RegistryPullOptions, 'identity' | 'server'>, session: string, placed: Placed): Promise<void> {
   const sent = Object.entries(placed).map(([name, [address, bytes]]) => ({
     name,
     addr: BigInt(address),
@@ -53,8 +55,17 @@ export async function publishSession(options: Pick<PullOptions, 'identity' | 'se
   });
 }
 
+/** Says that the Mooncake seed is still there, as ModelExpress' client does all the time: a silent worker is STALE after a minute and a half. */
+export async function stillThere(options: Pick<RegistryPullOptions, 'identity' | 'server'>): Promise<void> {
+  await using client = new MetadataClient(options.server);
+  for (const source of await client.listSources({ identity: options.identity })) {
+    const { mxSourceId, workerId, workerRank } = source;
+    await client.updateStatus({ mxSourceId, workerId, workerRank, status: SourceStatus.SOURCE_STATUS_READY });
+  }
+}
+
 /** Our target's side: all tensors into new memory, once. */
-export async function pullAll(options: Omit<PullOptions, 'into'>): Promise<PullResult> {
+export async function pullAll(options: Omit<RegistryPullOptions, 'into'>): Promise<PullResult> {
   const result = await pull({ ...options, into: { kind: 'memory' } });
   assert.equal(result.transport, options.transport);
   assert.equal(result.tensors, tensors.length);

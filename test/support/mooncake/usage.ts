@@ -6,36 +6,47 @@ import type { MooncakePeer } from './peer.js';
 
 export type Held = Readonly<Record<string, number>>;
 
-/** Mappings of at least so many bytes are counted: destinations of pulls are, what Node maps for itself comes and goes. */
-const largeMapping = 64 * 2 ** 20;
-
 /** What a Mooncake process may grow by, in memory: a copy of one small tensor per transfer would show. */
 const growthKiB = 32 * 2 ** 10;
 
-/** Threads, open files (sockets are files) and large mappings of this process. */
-export async function ownHeld(): Promise<Held> {
-  const status = await readFile('/proc/self/status', 'utf8');
-  const maps = await readFile('/proc/self/maps', 'utf8');
-  const large = maps.split('\n').filter((line) => {
-    const [start = '0', end = '0'] = (line.split(' ')[0] ?? '').split('-');
-    return line !== '' && BigInt(`0x${end}`) - BigInt(`0x${start}`) >= BigInt(largeMapping);
-  });
-  return {
-    threads: Number(/^Threads:\s*(\d+)/m.exec(status)?.[1]),
-    files: (await readdir('/proc/self/fd')).length,
-    largeMappings: large.length,
+/** What this process may: the heap breathes, but the destination of one pull is larger. */
+const ownGrowthKiB = 80 * 2 ** 10;
+
+/** Of the addon, for what may block: started at need up to a limit, and kept. */
+const pooledThread = 'weightcast-job';
+
+/**
+ * Looks at what is held now. The function that it resolves to fails when more is held later; what is about to end is waited for.
+ * @param mayGrow by how much, of each kind; default not at all.
+ */
+export async function takeStock(whose: string, ask: () => Promise<Held>, mayGrow: Held = {}): Promise<() => Promise<void>> {
+  const before = await ask();
+  return async () => {
+    let now: Held = {};
+    const settled = await eventually('end of what the transfers held', async () => {
+      now = await ask();
+      return Object.entries(now).every(([what, count]) => count <= (before[what] ?? 0) + (mayGrow[what] ?? 0)) ? true : undefined;
+    }).catch(() => false);
+    assert.ok(settled, `${whose}: ${JSON.stringify(before)} before, ${JSON.stringify(now)} after`);
   };
 }
 
-/** Threads, open files and memory of a Mooncake process. */
-export async function peerHeld(peer: MooncakePeer): Promise<Held> {
-  const { threads, files, rssKiB } = await peer.usage();
-  return { threads, files, rssKiB: rssKiB - growthKiB };
+/** {@link takeStock} of threads, open files (sockets are files) and memory of this process, and of `also`. */
+export function takeOwnStock(also: () => Held = () => ({})): Promise<() => Promise<void>> {
+  return takeStock('ours', async () => ({ ...(await ownHeld()), ...also() }), { rssKiB: ownGrowthKiB });
+}
+
+/** {@link takeStock} of threads, open files and memory of a Mooncake process, and of `also`. */
+export function takePeerStock(peer: MooncakePeer, also: () => Held = () => ({})): Promise<() => Promise<void>> {
+  const ask = async (): Promise<Held> => {
+    const { threads, files, rssKiB } = await peer.usage();
+    return { threads, files, rssKiB, ...also() };
+  };
+  return takeStock(`of Mooncake ${peer.version}`, ask, { rssKiB: growthKiB });
 }
 
 /**
- * Runs `round` once to warm up and then `rounds` times, and fails when either side then holds more than after the warming up. Sockets and
- * threads that are about to end are waited for.
+ * Runs `round` once to warm up and then `rounds` times, and fails when either side then holds more than after the warming up.
  * @param also what either side holds beside.
  */
 export async function withoutLeaks(
@@ -45,22 +56,18 @@ export async function withoutLeaks(
   also: { readonly own?: () => Held; readonly peer?: () => Held } = {},
 ): Promise<void> {
   await round(0);
-  const before = { own: { ...(await ownHeld()), ...also.own?.() }, peer: { ...(await warm(peer)), ...also.peer?.() } };
+  const checks = [await takeOwnStock(also.own), await takePeerStock(peer, also.peer)];
   for (let number = 1; number <= rounds; number++) await round(number);
-  await fallsTo('ours', before.own, async () => ({ ...(await ownHeld()), ...also.own?.() }));
-  await fallsTo(`of Mooncake ${peer.version}`, before.peer, async () => ({ ...(await peerHeld(peer)), ...also.peer?.() }));
+  for (const check of checks) await check();
 }
 
-async function warm(peer: MooncakePeer): Promise<Held> {
-  const { threads, files, rssKiB } = await peer.usage();
-  return { threads, files, rssKiB };
-}
-
-async function fallsTo(whose: string, before: Held, ask: () => Promise<Held>): Promise<void> {
-  let now: Held = {};
-  const settled = await eventually('end of what the transfers held', async () => {
-    now = await ask();
-    return Object.entries(now).every(([what, count]) => count <= (before[what] ?? 0)) ? true : undefined;
-  }).catch(() => false);
-  assert.ok(settled, `${whose}: ${JSON.stringify(before)} before, ${JSON.stringify(now)} after`);
+async function ownHeld(): Promise<Held> {
+  const tasks = await readdir('/proc/self/task');
+  // A thread may end while it is looked at.
+  const names = await Promise.all(tasks.map((task) => readFile(`/proc/self/task/${task}/comm`, 'utf8').catch(() => pooledThread)));
+  return {
+    threads: names.filter((name) => name.trim() !== pooledThread).length,
+    files: (await readdir('/proc/self/fd')).length,
+    rssKiB: process.memoryUsage.rss() / 1024,
+  };
 }

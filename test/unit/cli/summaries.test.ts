@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { mirrorSummaryLines } from '#src/cli/mirror-summary.js';
 import { modelNameOf } from '#src/cli/model-name.js';
 import { pullSummaryLines, transportText } from '#src/cli/pull-summary.js';
 import { seedSummaryLines } from '#src/cli/seed-summary.js';
@@ -10,6 +11,7 @@ import type { SeedSummary } from '#src/seed/index.js';
 import type { PullResult } from '#src/target/index.js';
 
 const result: PullResult = {
+  origin: { kind: 'registry', server: '127.0.0.1:8001' },
   sourceId: '0123456789abcdef',
   workerId: 'w1',
   rank: 0,
@@ -166,6 +168,33 @@ describe('the summary of seed', () => {
     const text = seedSummaryLines('m', 's:1', { ...summary, manifest: 'worker', notes: ['the list is large'] }).join('\n');
     assert.match(text, /manifest +all at 10\.0\.0\.1:40001, none at the server/);
     assert.match(text, /\nnote: the list is large\nready$/);
+  });
+});
+
+describe('the summary of mirror', () => {
+  const { output: _, ...source } = result;
+
+  it('says where the weights are from, how they came, and then what a seed says', () => {
+    const lines = mirrorSummaryLines('org/m', 's:1', { ...summary, source });
+    const text = lines.join('\n');
+    for (const part of [
+      /^mirror of +worker w1, rank 0, at 10\.0\.0\.1:15001\n/,
+      /read over +rdma \(software RDMA, .*\), 0\.085 GB\/s on the wire, 3\.12 s in all\n/,
+      /verified +all 339 tensors, 256\.00 MB, xxh3-64\n/,
+      /note: the seed sent no tokenizer\nmodel +org\/m\n/,
+    ]) {
+      assert.match(text, part);
+    }
+    assert.equal(lines.at(-1), 'ready');
+  });
+
+  it('says what was read twice, what failed before, and what was not verified', () => {
+    const verified = { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesReadTwice: 6_000_000n } as const;
+    const failed = { sourceId: 's', workerId: 'w0', code: 'ERR_SOURCE_GONE', message: 'gone', ms: 3, counted: true } as const;
+    const twice = mirrorSummaryLines('m', 's:1', { ...summary, source: { ...source, verified, attempts: [failed] } }).join('\n');
+    assert.match(twice, /verified +all 339 tensors, .*; 6\.00 MB of it read twice\nfailed: worker w0: ERR_SOURCE_GONE\n/);
+    const unverified = mirrorSummaryLines('m', 's:1', { ...summary, source: { ...source, verified: undefined } }).join('\n');
+    assert.match(unverified, /verified +nothing: these bytes were not compared/);
   });
 });
 

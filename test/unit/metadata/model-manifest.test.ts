@@ -23,8 +23,9 @@ const tensorRows: fc.Arbitrary<ManifestTensor[]> = fc.array(
       checksum: fc.option(uint64, { nil: undefined }),
       file: fc.constantFrom(-1, 0),
       offset: uint64,
+      elementSize: fc.integer({ min: 1, max: 16 }),
     },
-    { noNullPrototype: true },
+    { noNullPrototype: true, requiredKeys: ['name', 'dtype', 'shape', 'bytes', 'checksum', 'file', 'offset'] },
   ),
 );
 
@@ -124,6 +125,7 @@ describe('columns of tensors', () => {
       const long: TensorColumns = { ...good, [column]: [...good[column], ...good[column].slice(0, 1)] };
       assert.throws(() => fromColumns(long), { code: 'ERR_PROTOCOL' }, `${column} long`);
     }
+    assert.throws(() => fromColumns({ ...good, elementSize: [2] }), { code: 'ERR_PROTOCOL' });
     assert.throws(() => fromColumns({ ...good, dimension: good.dimension.map(() => 1n << 53n) }), { code: 'ERR_PROTOCOL' });
   });
 

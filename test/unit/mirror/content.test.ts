@@ -41,12 +41,13 @@ function mixed(): Catalog {
 }
 
 describe('the layout of a mirror', () => {
-  test('has files as they are and the rest without gaps, in address order: one range each', () => {
+  test('has files as they are and the rest without gaps, in address order: one range each', async () => {
     const catalog = mixed();
     const { offsets, bytes } = placed(catalog);
     assert.deepEqual(offsets, [12291n, 0n, 12288n, 4096n, 5n, 12288n]);
     assert.equal(bytes, 12298n);
-    const content = contentOf(catalog, { close: () => undefined } as Region, offsets, new Map());
+    using region = await Region.allocate(1n);
+    const content = contentOf(catalog, region, offsets, new Map());
     assert.deepEqual(
       rangesOf(content.tensors).map(({ offset, length }) => [offset, length]),
       [
@@ -57,11 +58,12 @@ describe('the layout of a mirror', () => {
     );
   });
 
-  test('of many bare tensors is one range, whatever their sizes', () => {
+  test('of many bare tensors is one range, whatever their sizes', async () => {
     const tensors = Array.from({ length: 10_000 }, (_, index) => bare(`t${String(index)}`, BigInt(index) << 12n, BigInt(index % 4096)));
     const catalog = { peer: 'p:1', tensors, weightFiles: [], modelFiles: [], bytes: 0n };
     const { offsets } = placed(catalog);
-    const content = contentOf(catalog, { close: () => undefined } as Region, offsets, new Map());
+    using region = await Region.allocate(1n);
+    const content = contentOf(catalog, region, offsets, new Map());
     assert.equal(rangesOf(content.tensors).length, 1);
   });
 });

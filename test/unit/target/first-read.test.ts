@@ -36,7 +36,7 @@ describe('reading twice', () => {
     assert.ok(memory.subarray(0, 10).every((byte) => byte === 0xee) && memory.subarray(40).every((byte) => byte === 0xee));
     second(memory);
     const checked = tensors.slice(1).map((one) => known.get(one) ?? one);
-    return verify({ ...placement, tensors: checked, at: placement.at.slice(1) }, 'p:1', undefined, () => undefined);
+    return await verify({ ...placement, tensors: checked, at: placement.at.slice(1) }, 'p:1', undefined, () => undefined);
   }
 
   test('the same bytes are verified, those of no tensor and of no bytes too', async () => {

@@ -2,21 +2,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WeightcastError, type ErrorCode, type SourceAttempt } from '#src/errors.js';
-import { SourceInstanceRef } from '#src/gen/model_express/p2p.js';
 import { concernsSource } from '#src/target/blame.js';
-import { trySources, type TrySourcesOptions, type Unreadable } from '#src/target/try-sources.js';
+import type { Unreadable } from '#src/target/discovery/discovery.js';
+import { trySources, type TrySourcesOptions } from '#src/target/try-sources.js';
 
 type Outcome = Error | Unreadable | { readonly weights: string };
 
 /** Sources w1, w2, … that end as `outcomes` say; every worker that was tried is in `tried`. */
 function sources(outcomes: readonly Outcome[], options: Partial<TrySourcesOptions<{ weights: string }>> = {}) {
-  const candidates = outcomes.map((_, index) => SourceInstanceRef.fromPartial({ mxSourceId: 's', workerId: `w${String(index + 1)}` }));
+  const candidates = outcomes.map((_, index) => ({ sourceId: 's', workerId: `w${String(index + 1)}` }));
   const tried: string[] = [];
   const heard: SourceAttempt[] = [];
   const running = trySources<{ weights: string }>({
     candidates,
     maxSources: 3,
-    modelName: 'org/model',
+    subject: 'org/model',
     signal: undefined,
     attempt: async (candidate) => {
       tried.push(candidate.workerId);

@@ -4,7 +4,7 @@ import { SimulatedListener } from './listener.js';
 import type { SimulatedBuffer } from './memory.js';
 import type { Profile } from './profiles.js';
 import { serveTcp, type TcpService } from './tcp-service.js';
-import { messageType, type Json, type JsonObject, type Message } from './wire.js';
+import { Body, messageType, type Json, type JsonObject, type Message } from './wire.js';
 
 export interface SimulatedSeedOptions {
   readonly buffers: readonly SimulatedBuffer[];
@@ -14,6 +14,8 @@ export interface SimulatedSeedOptions {
   readonly queuePairs?: number;
   /** Published as `rdma_server_name`, the head of its NIC paths then. */
   readonly rdmaServerName?: string;
+  /** Done before a Connection is answered, by the thread that answers. */
+  readonly whileConnecting?: (localNicPath: string) => Promise<void>;
   /** Replaces parts of the descriptor. */
   readonly descriptor?: JsonObject;
 }
@@ -89,18 +91,19 @@ export class SimulatedSeed {
       case messageType.probe:
         return this.profile.probe ? { status: 'success' } : undefined;
       case messageType.connection:
-        // A process over TCP has no endpoints: real ones answer with empty fields.
-        return this.tcp === undefined
-          ? this.endpoints.handle(body)
-          : {
-              local_nic_path: '',
-              peer_nic_path: '',
-              qp_num: [],
-              reply_msg: '',
-              ...(this.profile.saysGid ? { local_gid: '', local_lid: 0 } : {}),
-            };
+        return this.#connect(body);
       default:
         return undefined;
     }
+  }
+
+  async #connect(body: Json): Promise<Json> {
+    if (this.tcp !== undefined) {
+      // No endpoints here: real processes over TCP answer with empty fields.
+      const gid = this.profile.saysGid ? { local_gid: '', local_lid: 0 } : {};
+      return { ...gid, local_nic_path: '', peer_nic_path: '', qp_num: [], reply_msg: '' };
+    }
+    await this.options.whileConnecting?.(new Body(body).text('local_nic_path'));
+    return this.endpoints.handle(body);
   }
 }

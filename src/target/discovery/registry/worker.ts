@@ -1,20 +1,19 @@
 /** One chosen worker: its record, its manifest, and a lease on its tensors while they are read. */
-import { WeightcastError } from '../errors.js';
-import type { SourceIdentity, SourceInstanceRef, TensorDescriptor, WorkerMetadata } from '../gen/model_express/p2p.js';
-import { parseAddress } from '../handshake/index.js';
-import type { MetadataClient } from '../metadata/client.js';
-import { acceleratorsCompatible } from '../metadata/selection/index.js';
-import { WorkerClient, type TensorRead } from '../metadata/worker/client.js';
-import type { ClientSecurity } from '../security/tls-files.js';
-import { makeCatalog, type Catalog } from './catalog.js';
-import type { FetchFile } from './destinations/index.js';
-import type { Scope } from './scope.js';
-import type { Unreadable } from './try-sources.js';
+import { WeightcastError } from '../../../errors.js';
+import type { SourceIdentity, TensorDescriptor, WorkerMetadata } from '../../../gen/model_express/p2p.js';
+import { parseAddress } from '../../../handshake/index.js';
+import type { MetadataClient } from '../../../metadata/client.js';
+import { acceleratorsCompatible } from '../../../metadata/selection/index.js';
+import { WorkerClient, type TensorRead } from '../../../metadata/worker/client.js';
+import type { ClientSecurity } from '../../../security/tls-files.js';
+import { makeCatalog, sameTensors } from '../../catalog.js';
+import type { Scope } from '../../scope.js';
+import type { Candidate, Source, Unreadable } from '../discovery.js';
 
 /** A host that is gone answers nothing at all: the next source should not have to wait for gRPC's 20 s. Peers wait 5 s. */
 const workerTimeoutMs = 10_000;
 
-export interface SourceOptions {
+export interface WorkerOptions {
   readonly client: MetadataClient;
   readonly identity: SourceIdentity;
   readonly accelerator: string;
@@ -22,30 +21,13 @@ export interface SourceOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** A worker whose weights can be read. */
-export interface Source {
-  readonly sourceId: string;
-  readonly workerId: string;
-  readonly rank: number;
-  /** `host:port` of its handshake. */
-  readonly peer: string;
-  readonly catalog: Catalog;
-  /** What its weights are laid out for; `''` when it does not say. */
-  readonly accelerator: string;
-  /** Other files of the model; `undefined` when it offers none. */
-  readonly fetchFile: FetchFile | undefined;
-  /** Held until it is released or the scope ends; `undefined` when the worker gives none. */
-  readonly lease: TensorRead | undefined;
-  readonly notes: readonly string[];
-}
-
 /**
  * Asks the server for the worker's record, and the worker, where it has an endpoint, for a lease and its tensors.
  * @throws ERR_SOURCE_GONE, ERR_NO_SOURCE (its accelerator is not compatible), ERR_PROTOCOL, ERR_STALLED, ERR_ABORTED, …
  */
-export async function openSource(candidate: SourceInstanceRef, options: SourceOptions, scope: Scope): Promise<Source | Unreadable> {
+export async function openWorker(candidate: Candidate, options: WorkerOptions, scope: Scope): Promise<Source | Unreadable> {
   const { client, signal } = options;
-  const { mxSourceId: sourceId, workerId } = candidate;
+  const { sourceId, workerId } = candidate;
   const found = await client.getMetadata(sourceId, workerId, signal);
   if (found === undefined) throw gone(`${workerId} has no record any more`, client.server);
   const { worker } = found;
@@ -73,7 +55,20 @@ export async function openSource(candidate: SourceInstanceRef, options: SourceOp
     fetchFile: manifest === undefined || endpoint === undefined ? undefined : (name) => endpoint.modelFile(name, signal),
     lease,
     notes: manifest === undefined ? ['the seed publishes no shapes, checksums or files beside its weights'] : [],
+    unchanged: (during) => isUnchanged(candidate, worker, client, during),
   };
+}
+
+/** What cannot be asked has not changed: a server that is down, or has let go of a worker that ended, says nothing of what was read. */
+async function isUnchanged(
+  { sourceId, workerId }: Candidate,
+  before: WorkerMetadata,
+  client: MetadataClient,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const found = await client.getMetadata(sourceId, workerId, signal).catch(() => undefined);
+  if (found === undefined) return true;
+  return sessionOf(found.worker) === sessionOf(before) && sameTensors(centralTensors(found.worker), centralTensors(before));
 }
 
 function sessionOf({ backendMetadata }: WorkerMetadata): string {
@@ -87,7 +82,7 @@ function centralTensors(worker: WorkerMetadata): readonly TensorDescriptor[] {
 }
 
 /** The listing may lack the accelerator; the record is the last word on it. */
-function checkAccelerator(worker: WorkerMetadata, { accelerator, identity }: SourceOptions): void {
+function checkAccelerator(worker: WorkerMetadata, { accelerator, identity }: WorkerOptions): void {
   if (accelerator === '' || acceleratorsCompatible(accelerator, worker.accelerator, identity, 'refuse')) return;
   const theirs = worker.accelerator === '' ? 'an accelerator that it does not name' : worker.accelerator;
   throw new WeightcastError(

@@ -1,10 +1,10 @@
 /** From an identity to the workers that could serve it, in the order in which they are tried. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
-import { SourceStatus, type SourceIdentity, type SourceInstanceRef } from '../gen/model_express/p2p.js';
-import { mxSourceId } from '../identity/index.js';
-import type { MetadataClient } from '../metadata/client.js';
-import { acceleratorsCompatible, type SourceSelector } from '../metadata/selection/index.js';
+import { WeightcastError, throwIfAborted, toWeightcastError } from '../../../errors.js';
+import { SourceStatus, type SourceIdentity, type SourceInstanceRef } from '../../../gen/model_express/p2p.js';
+import { mxSourceId } from '../../../identity/index.js';
+import type { MetadataClient } from '../../../metadata/client.js';
+import { acceleratorsCompatible, type SourceSelector } from '../../../metadata/selection/index.js';
 
 export interface CandidateOptions {
   readonly client: MetadataClient;

@@ -1,0 +1,24 @@
+// What is read from a Mooncake seed in the comparisons: [name, bytes] each, as they lie at the seed and at the reader.
+
+const COUNT = 10_000;
+const SMALL_BYTES = 16 * 1024;
+const LARGE_BYTES = 2 ** 30;
+
+const small = Array.from({ length: COUNT }, (_, index) => [`t${index}`, SMALL_BYTES]);
+const large = [['w', LARGE_BYTES]];
+
+/**
+ * `leastRatio`: ours over Mooncake's rate, over RDMA.
+ * @type {readonly { name: string, leastRatio: number, source: [string, number][], destination: [string, number][] }[]}
+ */
+export const workloads = [
+  { name: '10 000 tensors of 16 KiB', leastRatio: 1.5, source: small, destination: small },
+  { name: 'the same, in another order at the reader', leastRatio: 1.5, source: small, destination: shuffled(small) },
+  { name: '1 GiB in one tensor', leastRatio: 1, source: large, destination: large },
+];
+
+/** The same every time, with neighbours of the one order far apart in the other: the step has no divisor in common with the count. */
+function shuffled(tensors) {
+  const step = 3571;
+  return tensors.map((_, index) => tensors[(index * step) % tensors.length]);
+}

@@ -1,0 +1,45 @@
+// Our reader beside Mooncake's own, out of one and the same Mooncake seed.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import { root } from '../testing/shell.mjs';
+import { version } from './mooncake-peer.mjs';
+import { measureRdma } from './mooncake-rdma.mjs';
+import { versionOf } from './processes.mjs';
+
+export const title = `reading from a Mooncake ${version} seed beside Mooncake's own reader: over RDMA (Soft-RoCE)`;
+
+/** Above this load average, something else wants the processors. */
+const QUIET_LOAD = 0.7;
+
+/** @returns {Promise<boolean>} whether every threshold holds */
+export async function measure() {
+  const load = loadavg()[0];
+  if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the ratios will be noisy`);
+  const rdma = await measureRdma();
+  const { holds } = rdma;
+  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
+  const weightcast = `${git('rev-parse', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
+  const file = path.join(root, 'build/compare/mooncake.json');
+  mkdirSync(path.dirname(file), { recursive: true });
+  const record = {
+    schemaVersion: 1,
+    comparison: 'mooncake',
+    title,
+    date: new Date().toISOString(),
+    unit: 'GB/s, 1 GB = 1e9 bytes',
+    holds,
+    loadAverageBefore: load,
+    rdma,
+    versions: { mooncake: version, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast },
+    caveats: [
+      'Soft-RoCE under emulation: only ratios mean anything, not rates',
+      'theirs is batch_transfer_sync_read, ours the data path of pull from the list of tensors to the last byte; both into registered memory, over queue pairs that are connected, and verified after the clock stopped',
+      'CPU seconds are of the reading process, with the part of Soft-RoCE that runs in its threads',
+    ],
+  };
+  writeFileSync(file, `${JSON.stringify(record, null, 2)}\n`);
+  console.log(`\nevery run: ${path.relative(root, file)}`);
+  return holds;
+}

@@ -1,0 +1,204 @@
+/** The bytes of one source: from its descriptor to a destination that has them all. */
+import { WeightcastError } from '../errors.js';
+import type { SegmentDescriptor } from '../handshake/index.js';
+import type { Rails } from '../rails.js';
+import { withinBudget } from './budget.js';
+import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
+import { decideTransport, type TransportDecision } from './decide.js';
+import type { DestinationWriter, Placement } from './destinations/index.js';
+import type { Source } from './discovery/discovery.js';
+import { firstRead } from './first-read.js';
+import { confirm, explained, type ReadBy } from './freshness.js';
+import type { LocalEnd } from './local-end.js';
+import { openWire, type OpenWire } from './open-wire.js';
+import type { PullResult, PullSettings } from './options.js';
+import type { PullClock } from './progress.js';
+import { Scope } from './scope.js';
+import { verify } from './verify.js';
+import { transfer, type WireResult } from './wire.js';
+
+/** Defaults of {@link PullSettings}, with their reasons there. */
+const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, sliceBytes: 1 << 20 };
+
+/** What all reads of a pull share; opened once, before the first. */
+export interface ReadContext {
+  readonly options: PullSettings;
+  /** Makes the destination of one attempt. */
+  readonly writer: () => DestinationWriter;
+  readonly rails: Rails;
+  readonly local: LocalEnd;
+  readonly clock: PullClock;
+  /** Hears which transport an attempt uses, as soon as it is known. */
+  readonly onTransport: (transport: TransportDecision['transport']) => void;
+}
+
+/** What an attempt that succeeded leaves for the result. */
+export interface Pulled {
+  readonly source: Source;
+  readonly placement: Placement;
+  readonly wire: WireResult;
+  readonly opened: OpenWire;
+  readonly verified: PullResult['verified'];
+  readonly output: PullResult['output'];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads a source. The destination is given up where that fails.
+ * @throws SourceChanged when it failed since the source is not what it was, or nothing vouches for what came and the source is
+ * not what it was; else what failed.
+ */
+export async function read(source: Source, context: ReadContext): Promise<Pulled> {
+  const { options, rails, local, clock } = context;
+  const { catalog, peer } = source;
+  if (options.expect !== undefined) matchExpected(catalog, options.expect);
+  const fetch: ReadBy['fetch'] = (signal) => local.fetchPeer(peer, rails.nics.length > 0 ? 'rdma' : 'tcp', signal);
+  let descriptor: SegmentDescriptor | undefined;
+  try {
+    descriptor = await clock.phase('connect', () => fetch(options.signal));
+    return await readAll({ source, descriptor, fetch }, context);
+  } catch (error) {
+    throw await explained(error, { source, descriptor, fetch }, options.signal);
+  }
+}
+
+async function readAll(readBy: ReadBy & { readonly descriptor: SegmentDescriptor }, context: ReadContext): Promise<Pulled> {
+  const { source, descriptor } = readBy;
+  const { options, rails, local, clock } = context;
+  const { catalog, peer } = source;
+  const asked = options.transport ?? 'auto';
+  const decided = decideTransport(asked, rails, descriptor, peer);
+
+  const writer = context.writer();
+  try {
+    const prepared = await clock.phase('prepare', () => writer.prepare(catalog));
+    const readInto = (placement: Placement): Promise<Pick<Pulled, 'opened' | 'wire'>> =>
+      readOnce(decided, { local, descriptor, placement, asked, options: connectOptions(options, peer) }, context);
+    const known = options.verify === 'twice' ? await readFirst(prepared, readInto, peer, context) : new Map<CatalogTensor, CatalogTensor>();
+    const withChecksums = (tensors: readonly CatalogTensor[]): CatalogTensor[] => tensors.map((tensor) => known.get(tensor) ?? tensor);
+    const placement = { ...prepared, tensors: withChecksums(prepared.tensors) };
+    const { opened, wire } = await readInto(placement);
+    const held = await releaseLease(source);
+    const verified = await clock.phase('verify', async () => {
+      if (!isVouchedFor(source, placement, options)) await confirm(readBy, options.signal);
+      return verifyAll(placement, peer, context);
+    });
+    if (!held && verified === undefined) throw leaseLost(peer);
+    const output = await clock.phase('write', () =>
+      commit(writer, { ...catalog, tensors: withChecksums(catalog.tensors) }, source.fetchFile, context),
+    );
+    const notes = [
+      ...source.notes,
+      ...opened.connection.notes,
+      ...(held ? [] : ["the seed's lease had ended before the read did; the checksums agree all the same"]),
+      ...twiceNote(verified),
+      ...(verified === undefined && options.verify !== false ? ['nothing was verified: the seed publishes no checksums'] : []),
+      ...writer.notes,
+    ];
+    return { source, placement, wire, opened, verified, output, notes };
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+}
+
+/** By the seed's promise not to change while it is read, or by its own checksums of every tensor. */
+function isVouchedFor({ lease }: Source, { tensors }: Placement, { verify: how }: PullSettings): boolean {
+  return lease !== undefined || (how !== false && tensors.every((tensor) => tensor.checksum !== undefined && tensor.readTwice !== true));
+}
+
+/** Connects, reads and disconnects: queue pairs and registrations of the memory are gone before the memory is used or goes. */
+async function readOnce(
+  decided: TransportDecision,
+  setup: Parameters<typeof openWire>[1],
+  context: ReadContext,
+): Promise<Pick<Pulled, 'opened' | 'wire'>> {
+  const { clock } = context;
+  const scope = new Scope();
+  try {
+    const opened = await openWire(decided, setup, clock, scope);
+    context.onTransport(opened.decision.transport);
+    const wire = await clock.phase('wire', () => transferAll(opened, setup.placement, setup.options.sessionId, context));
+    return { opened, wire };
+  } finally {
+    await scope.close();
+  }
+}
+
+function readFirst(
+  placement: Placement,
+  readInto: (placement: Placement) => Promise<unknown>,
+  peer: string,
+  { options, clock }: ReadContext,
+): ReturnType<typeof firstRead> {
+  return firstRead(placement, {
+    readInto,
+    phase: (work) => clock.phase('verify', () => work((bytes, total) => clock.tell('verify', bytes, total))),
+    peer,
+    signal: options.signal,
+  });
+}
+
+function connectOptions(options: PullSettings, peer: string): Parameters<typeof openWire>[1]['options'] {
+  return {
+    sessionId: peer,
+    queuePairs: options.queuePairs,
+    readsInFlight: options.readsInFlight ?? defaults.readsInFlight,
+    connections: options.connections ?? defaults.connections,
+    stallTimeoutMs: options.stallTimeoutMs ?? defaults.stallTimeoutMs,
+    signal: options.signal,
+  };
+}
+
+function transferAll({ connection }: OpenWire, placement: Placement, peer: string, { options, clock }: ReadContext): Promise<WireResult> {
+  return withinBudget(options.transferTimeoutMs, options.signal, peer, (signal) =>
+    transfer(connection, placement, {
+      sliceBytes: options.sliceBytes ?? defaults.sliceBytes,
+      merge: options.perTensor !== true,
+      peer,
+      signal,
+      onProgress: (bytes, total) => {
+        clock.tell('wire', bytes, total);
+      },
+    }),
+  );
+}
+
+/** False when the worker had ended it before. A worker that is gone by now changed nothing while it was read. */
+async function releaseLease({ lease }: Source): Promise<boolean> {
+  return (await lease?.release().catch(() => true)) ?? true;
+}
+
+function leaseLost(peer: string): WeightcastError {
+  return new WeightcastError(
+    'ERR_SOURCE_GONE',
+    `the lease that ${peer} gave ended before the read did, and it publishes no checksums: its tensors may have changed meanwhile`,
+    { peer },
+  );
+}
+
+async function verifyAll(placement: Placement, peer: string, { options, clock }: ReadContext): Promise<PullResult['verified']> {
+  if (options.verify === false) return undefined;
+  return verify(placement, peer, options.signal, (bytes, total) => {
+    clock.tell('verify', bytes, total);
+  });
+}
+
+function twiceNote(verified: PullResult['verified']): string[] {
+  const bytes = verified?.bytesReadTwice ?? 0n;
+  return bytes === 0n ? [] : [`the seed publishes no checksums of ${String(bytes)} bytes: they were read twice, and both reads compared`];
+}
+
+function commit(
+  writer: DestinationWriter,
+  catalog: Catalog,
+  fetchFile: Source['fetchFile'],
+  { options, clock }: ReadContext,
+): Promise<PullResult['output']> {
+  let written = 0n;
+  const progress = (bytes: bigint): void => {
+    written += bytes;
+    clock.tell('write', written, catalog.bytes);
+  };
+  return writer.commit(catalog, fetchFile, progress, options.signal);
+}
