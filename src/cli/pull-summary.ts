@@ -5,8 +5,8 @@ import { phasesText } from './seed-summary.js';
 
 export function pullSummaryLines(result: PullResult): string[] {
   const rows = [
-    ['source', `${result.sourceId}, worker ${result.workerId}, rank ${String(result.rank)}, at ${result.peer}`],
-    ['chosen', `by ${result.selector}${result.attempts.length === 0 ? '' : `, after ${formatCount(result.attempts.length)} that failed`}`],
+    ['source', sourceText(result)],
+    ...(result.selector === '' ? [] : [['chosen', chosenText(result)]]),
     ['tensors', `${formatCount(result.tensors)}, ${formatBytes(result.bytes)}`],
     ['transport', transportText(result)],
     ...(result.transport === 'rdma' ? [['devices', devicesText(result)]] : []),
@@ -27,6 +27,21 @@ export function pullSummaryLines(result: PullResult): string[] {
     ({ workerId, code, message, ms }) => `failed: worker ${workerId} after ${formatMs(ms)}: ${code}: ${message.replaceAll('\n', ' ')}`,
   );
   return [...formatTable(rows), 'lanes', ...formatTable(lanes), ...failed, ...result.notes.map((note) => `note: ${note}`)];
+}
+
+function sourceText({ origin, sourceId, workerId, rank, peer }: PullResult): string {
+  switch (origin.kind) {
+    case 'registry':
+      return `${sourceId}, worker ${workerId}, rank ${String(rank)}, at ${peer}`;
+    case 'sglang':
+      return `rank ${String(rank)} of SGLang at ${origin.url}, session ${peer}`;
+    case 'session':
+      return `session ${peer}`;
+  }
+}
+
+function chosenText({ selector, attempts }: PullResult): string {
+  return `by ${selector}${attempts.length === 0 ? '' : `, after ${formatCount(attempts.length)} that failed`}`;
 }
 
 /** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`. */

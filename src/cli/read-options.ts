@@ -1,7 +1,7 @@
 /** Flags of `pull` and `mirror` that say which source is read and how, and what they become. */
 import type { Command } from 'commander';
 import type { Logger } from '../observe/logger.js';
-import type { RegistryPullOptions } from '../target/index.js';
+import type { PullSettings, RegistryPullOptions } from '../target/index.js';
 import { byteSize, integer, oneOf, seconds } from './parse.js';
 
 /** Orders in which sources can be tried; programs may have more. */
@@ -38,37 +38,45 @@ export function addReadOptions(command: Command): Command {
     .option('--slice-bytes <n>', 'largest read (default: 1MiB)', byteSize('a slice', 4096, 2 ** 30));
 }
 
-type ReadOptions = Pick<
+type SelectionOptions = Pick<
   RegistryPullOptions,
-  | 'waitMs'
-  | 'selector'
-  | 'topology'
-  | 'topologyLevels'
-  | 'loadWeight'
-  | 'topologyLoadWeight'
-  | 'maxSources'
-  | 'transferTimeoutMs'
-  | 'reportTransfers'
-  | 'queuePairs'
-  | 'connections'
-  | 'sliceBytes'
+  'selector' | 'topology' | 'topologyLevels' | 'loadWeight' | 'topologyLoadWeight' | 'maxSources' | 'reportTransfers'
 >;
+type TransferOptions = Pick<PullSettings, 'transferTimeoutMs' | 'queuePairs' | 'connections' | 'sliceBytes'>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Flag before environment: what a flag says is not looked up there. */
+/** Which source, and how, by a metadata server. Flag before environment: what a flag says is not looked up there. */
 export async function readOptionsOf(
   flags: ReadFlags,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   logger: Logger,
-): Promise<ReadOptions> {
-  const { environmentSelection, environmentTransferTimeout } = await import('../target/index.js');
-  const { selector, maxSources, wait: waitMs, queuePairs, connections, sliceBytes } = flags;
-  const transferTimeoutMs = flags.transferTimeout ?? environmentTransferTimeout(env, logger);
+): Promise<SelectionOptions & TransferOptions & Pick<RegistryPullOptions, 'waitMs'>> {
+  const { wait: waitMs } = flags;
+  return {
+    ...(await selectionOptionsOf(flags, env, logger)),
+    ...(await transferOptionsOf(flags, env, logger)),
+    ...(waitMs !== undefined && { waitMs }),
+  };
+}
+
+/** Which of the sources that a metadata server knows. */
+export async function selectionOptionsOf(flags: ReadFlags, env: Environment, logger: Logger): Promise<SelectionOptions> {
+  const { environmentSelection } = await import('../target/index.js');
+  const { selector, maxSources } = flags;
   return {
     ...(await environmentSelection(selector === undefined ? env : { ...env, MX_P2P_SOURCE_SELECTOR: selector }, logger)),
-    ...(transferTimeoutMs !== undefined && { transferTimeoutMs }),
     ...(maxSources !== undefined && { maxSources }),
     reportTransfers: flags.report,
-    ...(waitMs !== undefined && { waitMs }),
+  };
+}
+
+/** How a source is read. */
+export async function transferOptionsOf(flags: ReadFlags, env: Environment, logger: Logger): Promise<TransferOptions> {
+  const { environmentTransferTimeout } = await import('../target/index.js');
+  const { queuePairs, connections, sliceBytes } = flags;
+  const transferTimeoutMs = flags.transferTimeout ?? environmentTransferTimeout(env, logger);
+  return {
+    ...(transferTimeoutMs !== undefined && { transferTimeoutMs }),
     ...(queuePairs !== undefined && { queuePairs }),
     ...(connections !== undefined && { connections }),
     ...(sliceBytes !== undefined && { sliceBytes }),

@@ -9,35 +9,31 @@ import {
   addSecurityOptions,
   addServerOption,
   addWireOptions,
-  securityOf,
-  serverOf,
   wireOptionsOf,
   type CommonFlags,
-  type IdentityFlags,
-  type SecurityFlags,
-  type ServerFlags,
   type WireFlags,
 } from '../options.js';
 import { nonEmpty, sharedMemoryName } from '../parse.js';
+import { addOriginOptions, originOf, type OriginFlags } from '../pull-origin.js';
 import { pullSummaryLines } from '../pull-summary.js';
-import { addReadOptions, readOptionsOf, type ReadFlags } from '../read-options.js';
+import { addReadOptions, transferOptionsOf } from '../read-options.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import { UsageError } from '../usage-error.js';
 
-interface PullFlags extends CommonFlags, IdentityFlags, ServerFlags, SecurityFlags, WireFlags, ReadFlags {
-  readonly rank?: number;
+interface PullFlags extends CommonFlags, OriginFlags, WireFlags {
   readonly out?: string;
   readonly shm?: string;
   readonly discard?: true;
-  readonly accelerator?: string;
-  readonly workerId?: string;
+  readonly like?: string;
   readonly verify: boolean;
 }
 
 export function addPull(program: Command, run: RunCommand): void {
-  const command = addCommonOptions(program.command('pull')).description('Find a source by its identity and read its weights.');
+  const command = addCommonOptions(program.command('pull')).description(
+    'Find a source by its identity, or at an SGLang server, and read its weights.',
+  );
   addSecurityOptions(addServerOption(command));
-  addIdentityOptions(command, 'model name that the seed published (required)');
+  addIdentityOptions(command, 'model name that the seed published (required, but with --from-sglang)');
   addRankOption(command, 'own worker rank; only a seed of the same rank has the same shard (default: 0)');
   command
     .addOption(
@@ -50,15 +46,14 @@ export function addPull(program: Command, run: RunCommand): void {
         .argParser(sharedMemoryName)
         .conflicts('discard'),
     )
-    .option('--discard', 'read and verify, keep nothing');
-  addWireOptions(command);
-  addReadOptions(command)
+    .option('--discard', 'read and verify, keep nothing')
     .option(
-      '--accelerator <name>',
-      'cuda, xpu, …: leave out sources whose weights are laid out for another (default: take bytes as they are)',
-      nonEmpty('an accelerator'),
-    )
-    .option('--worker-id <id>', 'own id, by which selectors tell targets apart (default: random)', nonEmpty('a worker id'))
+      '--like <path>',
+      'checkpoint that says dtypes and shapes of tensors whose source does not, and whose file layout is taken where it fits',
+      nonEmpty('a checkpoint'),
+    );
+  addWireOptions(command);
+  addOriginOptions(addReadOptions(command))
     .option('--no-verify', 'do not compare with the checksums of the seed')
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));
 }
@@ -81,23 +76,14 @@ async function pull(flags: PullFlags, context: CommandContext): Promise<undefine
 }
 
 async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: Logger): Promise<PullOptions> {
-  if (flags.modelName === undefined)
-    throw new UsageError('--model-name is required: the name that the seed published (weightcast sources lists them)');
-  const server = serverOf(flags, io.env);
-  const into = destinationOf(flags);
-  const security = securityOf(flags, io.env, logger);
-  const { identityOf } = await import('../identity.js');
+  const origin = await originOf(flags, io.env, logger);
   return {
-    identity: identityOf(flags, flags.modelName, io.env),
-    server,
-    security,
-    into,
-    ...(await readOptionsOf(flags, io.env, logger)),
-    ...(flags.accelerator !== undefined && { accelerator: flags.accelerator }),
-    ...(flags.workerId !== undefined && { workerId: flags.workerId }),
+    ...origin,
+    into: destinationOf(flags),
+    ...(await transferOptionsOf(flags, io.env, logger)),
     ...wireOptionsOf(flags),
     verify: flags.verify,
-    ...(flags.rank !== undefined && { rank: flags.rank }),
+    ...(flags.like !== undefined && { like: flags.like }),
   };
 }
 
