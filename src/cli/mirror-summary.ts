@@ -1,13 +1,13 @@
 /** What `mirror` prints when it is ready. */
 import type { MirrorSummary } from '../mirror/index.js';
 import { formatBytes, formatMs, formatTable } from './format.js';
-import { transportText, verifiedText } from './pull-summary.js';
+import { sourceText, transportText, verifiedText } from './pull-summary.js';
 import { phasesText, seedSummaryLines } from './seed-summary.js';
 
 export function mirrorSummaryLines(modelName: string, server: string | undefined, summary: MirrorSummary): string[] {
   const { source } = summary;
   const rows = [
-    ['mirror of', `worker ${source.workerId}, rank ${String(source.rank)}, at ${source.peer}`],
+    ['mirror of', sourceText(source)],
     ['read over', `${transportText(source)}, ${source.wireGBps.toFixed(3)} GB/s on the wire, ${formatMs(source.totalMs)} in all`],
     ['read', phasesText(source.phases)],
     ['verified', verified(summary)],

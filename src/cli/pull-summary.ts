@@ -29,7 +29,7 @@ export function pullSummaryLines(result: PullResult): string[] {
   return [...formatTable(rows), 'lanes', ...formatTable(lanes), ...failed, ...result.notes.map((note) => `note: ${note}`)];
 }
 
-function sourceText({ origin, sourceId, workerId, rank, peer }: PullResult): string {
+export function sourceText({ origin, sourceId, workerId, rank, peer }: Omit<PullResult, 'output'>): string {
   switch (origin.kind) {
     case 'registry':
       return `${sourceId}, worker ${workerId}, rank ${String(rank)}, at ${peer}`;

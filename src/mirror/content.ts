@@ -34,6 +34,7 @@ export function contentOf(catalog: Catalog, region: Region, offsets: readonly bi
     name,
     dtype,
     shape,
+    ...(elementSize !== undefined && { elementSize }),
     bytes,
     region: 0,
     offset: offsets[index] ?? 0n,

@@ -76,16 +76,16 @@ async function read(from: PullOptions, options: MirrorOptions): Promise<{ result
 }
 
 /** @throws ERR_INVALID_ARGUMENT when there is nobody to ask for a source. */
-function pullOptionsOf(options: MirrorOptions): PullOptions {
-  const { source = {}, verify, server, sglang: _offer, security, transferTimeoutMs: _ofReaders, accelerator: _claim, ...shared } = options;
+function pullOptionsOf(options: MirrorOptions & { readonly workerId: string }): PullOptions {
+  const { source = {}, verify, identity, server, security, rank = 0, workerId, topology, ...own } = options;
+  const { sglang: _offer, accelerator: _claim, transferTimeoutMs: _ofReaders, ...shared } = own;
   // Where it goes is for the caller of this to say.
   const settings = { ...shared, into: { kind: 'discard' }, verify: verify === 'none' ? false : 'twice' } as const;
-  if ('sglang' in source || 'session' in source) return { ...settings, ...source };
-  if (server === undefined) {
-    throw new WeightcastError(
-      'ERR_INVALID_ARGUMENT',
-      'mirror: expected a metadata server in server, an SGLang server in source.sglang or a session in source.session, but received none of them',
-    );
-  }
-  return { ...settings, ...source, server, security };
+  if ('session' in source) return { ...settings, ...source };
+  if ('sglang' in source) return { ...settings, rank, ...source };
+  if (server !== undefined) return { ...settings, identity, server, security, rank, workerId, topology, ...source };
+  throw new WeightcastError(
+    'ERR_INVALID_ARGUMENT',
+    'mirror: expected a metadata server in server, an SGLang server in source.sglang or a session in source.session, but received none of them',
+  );
 }

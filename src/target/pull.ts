@@ -3,7 +3,10 @@ import { runPull } from './run.js';
 
 /**
  * Finds the seeds of the same identity and rank and reads all tensors of one of them: of the first in the selector's order, or
- * of the next where that one fails for a reason of its own.
+ * of the next where that one fails for a reason of its own. Or reads the rank of an SGLang server, or a session: see {@link PullOptions}.
+ *
+ * Bytes without checksums, of a source that gives no lease, count only when the source says after the read what it said before;
+ * one that has changed is asked and read anew, once.
  *
  * ```ts
  * const running = pull({ identity: { modelName: 'org/model' }, server: '10.0.0.1:8001', into: { kind: 'directory', path: 'model' } });

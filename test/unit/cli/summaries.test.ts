@@ -76,6 +76,15 @@ describe('the summary of pull', () => {
     assert.match(pullSummaryLines(result).join('\n'), /chosen +by random\n/);
   });
 
+  it('names the origin where no server was asked, and nothing that only a server knows', () => {
+    const ids = { sourceId: '', workerId: '', selector: '', rank: 3 };
+    const sglang = pullSummaryLines({ ...result, ...ids, origin: { kind: 'sglang', url: 'http://10.0.0.5:30000' } }).join('\n');
+    assert.match(sglang, /^source +rank 3 of SGLang at http:\/\/10\.0\.0\.5:30000, session 10\.0\.0\.1:15001$/m);
+    assert.doesNotMatch(sglang, /chosen/);
+    const session = pullSummaryLines({ ...result, ...ids, origin: { kind: 'session', id: result.peer } }).join('\n');
+    assert.match(session, /^source +session 10\.0\.0\.1:15001$/m);
+  });
+
   it('says why not RDMA, and when nothing was verified', () => {
     const tcp: PullResult = {
       ...result,
@@ -178,7 +187,7 @@ describe('the summary of mirror', () => {
     const lines = mirrorSummaryLines('org/m', 's:1', { ...summary, source });
     const text = lines.join('\n');
     for (const part of [
-      /^mirror of +worker w1, rank 0, at 10\.0\.0\.1:15001\n/,
+      /^mirror of +0123456789abcdef, worker w1, rank 0, at 10\.0\.0\.1:15001\n/,
       /read over +rdma \(software RDMA, .*\), 0\.085 GB\/s on the wire, 3\.12 s in all\n/,
       /verified +all 339 tensors, 256\.00 MB, xxh3-64\n/,
       /note: the seed sent no tokenizer\nmodel +org\/m\n/,
