@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { WeightcastError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
-import type { Authenticator, Verdict } from './authenticate.js';
+import type { Authenticator, Verdict } from './authenticator.js';
 import { stampOf } from './file-stamp.js';
 
 /** Shorter ones can be guessed. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { WeightcastError } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import { QuietLogger } from '../observe/quiet-logger.js';
-import type { Authenticator, Verdict } from './authenticate.js';
+import type { Authenticator, Verdict } from './authenticator.js';
 import { ExpiringMap } from './token-review-cache.js';
 import { type KubernetesApiOptions, TokenReviewApi } from './token-review-api.js';
 

@@ -2,7 +2,7 @@
 import { type Metadata, ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { type Logger, silentLogger } from '../../observe/logger.js';
 import { QuietLogger } from '../../observe/quiet-logger.js';
-import type { Authenticator, Verdict } from '../../security/authenticate.js';
+import type { Authenticator, Verdict } from '../../security/authenticator.js';
 import { addressOf, setSubject } from './client-key.js';
 
 /** Why a call was refused. */

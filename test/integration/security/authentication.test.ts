@@ -10,7 +10,7 @@ import { MetadataClient } from '#src/metadata/client.js';
 import { WorkerClient } from '#src/metadata/worker/client.js';
 import { authenticating, type AuthenticationRefusal } from '#src/rpc/interceptors/authenticate.js';
 import { subjectOf } from '#src/rpc/interceptors/client-key.js';
-import type { Authenticator, Verdict } from '#src/security/authenticate.js';
+import type { Authenticator, Verdict } from '#src/security/authenticator.js';
 import { TokenList } from '#src/security/token-list.js';
 import { eventually } from '../../support/eventually.js';
 import { memoryLogger } from '../metadata/support.js';

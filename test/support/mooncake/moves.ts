@@ -41,7 +41,11 @@ export function partsOf(region: Region): readonly SeedTensor[] {
 }
 
 /** Makes a Mooncake seed known as ModelExpress does with `transport=transfer_engine`: a session, names, addresses and sizes, no dtypes. */
-export async function publishSession(options: Pick<RegistryPullOptions, 'identity' | 'server'>, session: string, placed: Placed): Promise<void> {
+export async function publishSession(
+  options: Pick<RegistryPullOptions, 'identity' | 'server'>,
+  session: string,
+  placed: Placed,
+): Promise<void> {
   const sent = Object.entries(placed).map(([name, [address, bytes]]) => ({
     name,
     addr: BigInt(address),
