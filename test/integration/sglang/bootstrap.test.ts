@@ -1,8 +1,11 @@
 /** SGLang without a metadata server: its loader reads a real model from our seeds, found by HTTP. */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { temporaryFolder } from '../../support/cluster.js';
 import { realModel } from '../../support/fixtures.js';
-import { seed } from '../../support/roles.js';
+import { pull, seed, summaryOf } from '../../support/roles.js';
 import { SglangRank, whySkip } from '../../support/sglang/rank.js';
 
 const model = await realModel();
@@ -65,5 +68,22 @@ describe('the bootstrap of SGLang', { skip }, () => {
     const target = await start();
     assert.equal(await target.loadFrom(url, 1), 104);
     assert.deepEqual(await target.contents(), await target.contentsOf());
+  });
+
+  test('we pull the model from an instance, and compute the same', async () => {
+    const source = await start();
+    const { url } = await source.serve(0);
+    const expected = await source.contentsOf();
+    const folders = await temporaryFolder();
+
+    const flat = summaryOf(await pull(['--from-sglang', url, '--rank', '0', ...local, '--out', join(folders, 'flat')]));
+    assert.deepEqual([flat.tensors, flat.transport, flat.verified], [104, 'tcp', undefined]);
+    assert.deepEqual(await source.contentsOf(join(folders, 'flat', 'model.safetensors')), expected);
+
+    const dressed = summaryOf(await pull(['--from-sglang', url, ...local, '--like', folder, '--out', join(folders, 'model')]));
+    assert.deepEqual([dressed.tensors, dressed.transport], [104, 'tcp']);
+    // Of a checkpoint of the same tensors everything but the bytes is taken: the files are its files.
+    assert.deepEqual(await readFile(join(folders, 'model', 'model.safetensors')), await readFile(join(folder, 'model.safetensors')));
+    assert.deepEqual(await readFile(join(folders, 'model', 'config.json')), await readFile(join(folder, 'config.json')));
   });
 });
