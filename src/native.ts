@@ -207,6 +207,8 @@ export interface NativeLaneOutcome {
   readonly name: string;
   readonly bytes: bigint;
   readonly workRequests: number;
+  /** Times that the peer ended a connection (not: one of one answer, as its kind does) and a later one answered. */
+  readonly reconnects: number;
   readonly firstByteMs: number;
   /** Why the lane ended early; `undefined` when it did not. */
   readonly fault: NativeFault | undefined;

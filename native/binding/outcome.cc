@@ -17,6 +17,7 @@ Napi::Object to_lane(Napi::Env env, const transfer::LaneOutcome& lane) {
   result.Set("name", Napi::String::New(env, lane.name));
   result.Set("bytes", Napi::BigInt::New(env, lane.report.bytes));
   result.Set("workRequests", Napi::Number::New(env, static_cast<double>(lane.report.work_requests)));
+  result.Set("reconnects", Napi::Number::New(env, static_cast<double>(lane.report.reconnects)));
   result.Set("firstByteMs", Napi::Number::New(env, lane.report.first_byte_ms));
   result.Set("fault", fault_or_undefined(env, lane.status));
   return result;

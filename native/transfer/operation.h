@@ -35,8 +35,10 @@ struct Progress {
 
 /// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks
 /// gives its slices back and the others finish them; the operation fails when none is left, with the first lane's
-/// reason. kRemoteAccess, kProtocol and kCancelled of one lane stop all: the others would meet the same. The ledger
-/// (which slice landed over which lane) stays readable afterwards.
+/// reason. kRemoteAccess, kProtocol and kCancelled of one lane stop all: the others would meet the same; so does
+/// kStalled the second time, when none of them hears anything. kProtocol is a failure even when every slice has landed:
+/// what landed may not be what was asked for. The ledger (which slice landed over which lane) stays readable
+/// afterwards.
 class Operation {
  public:
   /// Cancels and joins, so `finished` has been called when it returns. It blocks as long as the lanes need to drain;

@@ -20,6 +20,7 @@ RunState::RunState(Plan plan, std::vector<memory::RegionPtr> regions,
       regions_(std::move(regions)),
       lanes_(std::move(lanes)),
       ledger_(plan_.slices.size()),
+      was_given_back_(plan_.slices.size()),
       active_(static_cast<std::uint32_t>(lanes_.size())),
       outcomes_(lanes_.size()) {
   given_back_.reserve(plan_.slices.size());  // give_back must not allocate
@@ -61,6 +62,7 @@ void RunState::landed(std::uint32_t index, std::uint32_t lane) {
 void RunState::give_back(std::uint32_t index) {
   const std::lock_guard lock(mutex_);
   given_back_.push_back(index);
+  was_given_back_[index] = true;
   given_back_count_.store(given_back_.size(), std::memory_order_relaxed);
   changed_.notify_one();
 }
@@ -84,6 +86,17 @@ bool RunState::wait_for_work() {
   return !stopping() && available();
 }
 
+void RunState::heard(Clock::time_point when) {
+  last_heard_ns_.store((when - started_) / std::chrono::nanoseconds(1), std::memory_order_relaxed);
+}
+
+void RunState::fell_silent(std::uint32_t index, std::chrono::milliseconds time) {
+  const std::chrono::nanoseconds last(last_heard_ns_.load(std::memory_order_relaxed));
+  const bool all = Clock::now() - started_ - last >= time;
+  const std::lock_guard lock(mutex_);
+  silent_ = silent_ || (all && was_given_back_[index]);
+}
+
 void RunState::begin(std::function<void(const Outcome&)> finished) {
   finished_ = std::move(finished);
   started_ = Clock::now();
@@ -105,7 +118,7 @@ void RunState::lane_returned(std::uint32_t index, Status status) {
   {
     const std::lock_guard lock(mutex_);
     // What stops the operation is its reason, even when another path broke before.
-    const bool decisive = ends_operation(status.code);
+    const bool decisive = ends_operation(status.code) || (silent_ && status.code == Code::kStalled);
     if (!status.ok() && !stopping() && (decisive || reason_.ok())) reason_ = status;
     if (decisive) stop_locked();
     outcomes_[index] = {lanes_[index]->name(), lanes_[index]->report(), std::move(status)};
@@ -128,6 +141,8 @@ void RunState::cancel() {
 }
 
 Status RunState::verdict() const {
+  // A peer that sends what was not asked for may have done so before, in the place of what was.
+  if (reason_.code == Code::kProtocol) return reason_;
   if (all_landed()) return Status::success();
   if (cancelled_.load()) return Status::error(Code::kCancelled, "The transfer was cancelled");
   if (!reason_.ok()) return reason_;

@@ -33,6 +33,8 @@ class RunState final : public transport::SliceFeed {
   void landed(std::uint32_t index, std::uint32_t lane) override;
   void give_back(std::uint32_t index) override;
   bool wait_for_work() override;
+  void heard(std::chrono::steady_clock::time_point when) override;
+  void fell_silent(std::uint32_t index, std::chrono::milliseconds time) override;
   [[nodiscard]] bool stopping() const override { return stopping_.load(std::memory_order_relaxed); }
 
   // What the operation calls.
@@ -65,6 +67,7 @@ class RunState final : public transport::SliceFeed {
   std::atomic<std::uint64_t> landed_count_ = 0;
   std::atomic<std::uint64_t> landed_bytes_ = 0;
   std::atomic<std::int64_t> last_landing_ns_ = 0;  // since start
+  std::atomic<std::int64_t> last_heard_ns_ = 0;    // since start
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> cancelled_ = false;
   std::atomic<std::uint64_t> given_back_count_ = 0;  // size of given_back_, readable without the lock
@@ -72,11 +75,13 @@ class RunState final : public transport::SliceFeed {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::uint32_t> given_back_;
-  std::uint32_t active_;             // lanes that have not returned
-  std::uint32_t started_lanes_ = 0;  // lanes whose thread has begun
-  std::uint32_t waiting_ = 0;        // of those that have not returned, in wait_for_work
-  bool exhausted_ = false;           // all of those wait: nobody is left to give anything back
-  Status reason_;                    // of the failure, should it come to that
+  std::vector<bool> was_given_back_;  // of each slice, ever
+  std::uint32_t active_;              // lanes that have not returned
+  std::uint32_t started_lanes_ = 0;   // lanes whose thread has begun
+  std::uint32_t waiting_ = 0;         // of those that have not returned, in wait_for_work
+  bool silent_ = false;               // no lane hears anything of the peer
+  bool exhausted_ = false;            // all of those wait: nobody is left to give anything back
+  Status reason_;                     // of the failure, should it come to that
   std::vector<LaneOutcome> outcomes_;
   Clock::time_point started_;
   std::function<void(const Outcome&)> finished_;

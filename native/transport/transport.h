@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -43,6 +44,11 @@ class SliceFeed {
   /// Blocks while nothing can be taken but other lanes may still give work back. False: nothing will ever come again
   /// (all landed, cancelled or failed), and the lane returns.
   virtual bool wait_for_work() = 0;
+  /// Bytes came at this time, if not yet a whole slice. Told by lanes that are several connections with one peer.
+  virtual void heard(std::chrono::steady_clock::time_point /*when*/) {}
+  /// Nothing came for so long while this slice was read. When another lane had it before, and nobody has heard
+  /// anything, the failure is the peer's and not a path's: the operation ends with it. Before `give_back`.
+  virtual void fell_silent(std::uint32_t /*index*/, std::chrono::milliseconds /*time*/) {}
   /// The lane must stop soon: cancelled, or another lane met an error that ends the operation.
   [[nodiscard]] virtual bool stopping() const = 0;
 };
@@ -51,6 +57,7 @@ class SliceFeed {
 struct LaneReport {
   std::uint64_t bytes = 0;          ///< landed
   std::uint64_t work_requests = 0;  ///< posted (rdma) or sent (tcp), retries included
+  std::uint64_t reconnects = 0;     ///< ended by the peer, which another process may have replaced meanwhile
   double first_byte_ms = 0;         ///< from the start of `run` to the first completion
 };
 

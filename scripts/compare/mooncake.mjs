@@ -6,9 +6,10 @@ import path from 'node:path';
 import { root } from '../testing/shell.mjs';
 import { version } from './mooncake-peer.mjs';
 import { measureRdma } from './mooncake-rdma.mjs';
+import { measureTcp } from './mooncake-tcp.mjs';
 import { versionOf } from './processes.mjs';
 
-export const title = `reading from a Mooncake ${version} seed beside Mooncake's own reader: over RDMA (Soft-RoCE)`;
+export const title = `reading from a Mooncake ${version} seed beside Mooncake's own reader, over TCP and over RDMA (Soft-RoCE)`;
 
 /** Above this load average, something else wants the processors. */
 const QUIET_LOAD = 0.7;
@@ -17,8 +18,9 @@ const QUIET_LOAD = 0.7;
 export async function measure() {
   const load = loadavg()[0];
   if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the ratios will be noisy`);
+  const tcp = await measureTcp();
   const rdma = await measureRdma();
-  const { holds } = rdma;
+  const holds = tcp.holds && rdma.holds;
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
   const weightcast = `${git('rev-parse', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
   const file = path.join(root, 'build/compare/mooncake.json');
@@ -31,11 +33,12 @@ export async function measure() {
     unit: 'GB/s, 1 GB = 1e9 bytes',
     holds,
     loadAverageBefore: load,
+    tcp,
     rdma,
     versions: { mooncake: version, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast },
     caveats: [
-      'Soft-RoCE under emulation: only ratios mean anything, not rates',
-      'theirs is batch_transfer_sync_read, ours the data path of pull from the list of tensors to the last byte; both into registered memory, over queue pairs that are connected, and verified after the clock stopped',
+      'Soft-RoCE under emulation: of RDMA only ratios mean anything, not rates',
+      'theirs is batch_transfer_sync_read, ours the data path of pull from the list of tensors to the last byte; both into registered memory, and verified after the clock stopped; over RDMA with connected queue pairs, over TCP with the connecting',
       'CPU seconds are of the reading process, with the part of Soft-RoCE that runs in its threads',
     ],
   };

@@ -68,6 +68,7 @@ export async function connectRdma(
     bufferLength: BigUint64Array.from(buffers, (buffer) => buffer.length),
     maxSegments: Math.min(16, ...pairs.map((pair) => pair.nic.maxSge)),
     maxMessage: Math.min(...pairs.map((pair) => pair.nic.maxMessage)),
+    sliceBytes: 1 << 20,
     notes: failures.map((error) => error.message),
     close,
   };

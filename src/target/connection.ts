@@ -18,6 +18,8 @@ export interface Connection {
   readonly maxSegments: number;
   /** Largest read that every lane can do, bytes. */
   readonly maxMessage: number;
+  /** Largest read that is worth it with this peer, bytes: what is taken when the caller does not say. */
+  readonly sliceBytes: number;
   /** Pairs that could not be connected while others were. */
   readonly notes: readonly string[];
   close(): Promise<void>;

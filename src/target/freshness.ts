@@ -27,10 +27,15 @@ export interface ReadBy {
 
 /**
  * After a read that nothing else vouches for.
+ * @param reconnects how often the peer ended a connection that it should have kept: what answered over the next one may be another
+ * process, with the same addresses and other bytes.
  * @throws SourceChanged when the source is not what it was; what asking failed with otherwise.
  */
-export async function confirm(readBy: ReadBy, signal: AbortSignal | undefined): Promise<void> {
+export async function confirm(readBy: ReadBy, reconnects: number, signal: AbortSignal | undefined): Promise<void> {
   const { peer } = readBy.source;
+  if (reconnects > 0) {
+    throw new SourceChanged(gone(peer, `${peer} changed while it was read: it ended ${String(reconnects)} connection(s) in between`));
+  }
   let changed: boolean;
   try {
     changed = await hasChanged(readBy, signal);

@@ -18,7 +18,7 @@ import { verify } from './verify.js';
 import { transfer, type WireResult } from './wire.js';
 
 /** Defaults of {@link PullSettings}, with their reasons there. */
-const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, sliceBytes: 1 << 20 };
+const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000 };
 
 /** What all reads of a pull share; opened once, before the first. */
 export interface ReadContext {
@@ -80,7 +80,7 @@ async function readAll(readBy: ReadBy & { readonly descriptor: SegmentDescriptor
     const { opened, wire } = await readInto(placement);
     const held = await releaseLease(source);
     const verified = await clock.phase('verify', async () => {
-      if (!isVouchedFor(source, placement, options)) await confirm(readBy, options.signal);
+      if (!isVouchedFor(source, placement, options)) await confirm(readBy, reconnectsOf(wire), options.signal);
       return verifyAll(placement, peer, context);
     });
     if (!held && verified === undefined) throw leaseLost(peer);
@@ -105,6 +105,10 @@ async function readAll(readBy: ReadBy & { readonly descriptor: SegmentDescriptor
 /** By the seed's promise not to change while it is read, or by its own checksums of every tensor. */
 function isVouchedFor({ lease }: Source, { tensors }: Placement, { verify: how }: PullSettings): boolean {
   return lease !== undefined || (how !== false && tensors.every((tensor) => tensor.checksum !== undefined && tensor.readTwice !== true));
+}
+
+function reconnectsOf({ outcome }: WireResult): number {
+  return outcome.lanes.reduce((sum, lane) => sum + lane.reconnects, 0);
 }
 
 /** Connects, reads and disconnects: queue pairs and registrations of the memory are gone before the memory is used or goes. */
@@ -153,7 +157,7 @@ function connectOptions(options: PullSettings, peer: string): Parameters<typeof 
 function transferAll({ connection }: OpenWire, placement: Placement, peer: string, { options, clock }: ReadContext): Promise<WireResult> {
   return withinBudget(options.transferTimeoutMs, options.signal, peer, (signal) =>
     transfer(connection, placement, {
-      sliceBytes: options.sliceBytes ?? defaults.sliceBytes,
+      sliceBytes: options.sliceBytes,
       merge: options.perTensor !== true,
       peer,
       signal,

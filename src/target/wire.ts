@@ -10,7 +10,8 @@ import type { Placement } from './destinations/index.js';
 const WATCH_MS = 10;
 
 export interface WireOptions {
-  readonly sliceBytes: number;
+  /** Largest read; `undefined`: what is worth it with this peer. */
+  readonly sliceBytes: number | undefined;
   readonly merge: boolean;
   readonly peer: string;
   readonly signal: AbortSignal | undefined;
@@ -43,7 +44,7 @@ export async function transfer(connection: Connection, placement: Placement, opt
     bufferAddress: connection.bufferAddress,
     bufferLength: connection.bufferLength,
     lanes: connection.lanes.map((open) => open.lane),
-    sliceBytes: Math.min(options.sliceBytes, connection.maxMessage),
+    sliceBytes: Math.min(options.sliceBytes ?? connection.sliceBytes, connection.maxMessage),
     maxSegments: connection.maxSegments,
     merge: options.merge,
   });
@@ -65,7 +66,7 @@ function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
       peer: options.peer,
     });
   }
-  const lane = outcome.lanes.find((candidate) => candidate.fault !== undefined);
+  const lane = outcome.lanes.find((candidate) => candidate.fault?.message === outcome.fault?.message);
   const over = lane === undefined ? '' : ` over ${lane.name}`;
   return toWeightcastError(outcome.fault, {
     doing: `reading from ${options.peer}${over} failed after ${String(outcome.bytes)} bytes`,

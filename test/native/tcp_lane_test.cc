@@ -79,6 +79,26 @@ TEST_P(TcpLaneProtocol, ReconnectsToAPeerThatClosesAfterEachAnswer) {
   ASSERT_TRUE(outcome.status.ok()) << outcome.status.message;
   EXPECT_TRUE(pull.equals(weights()));
   EXPECT_GE(peer.connections(), 62U);  // one a slice
+  EXPECT_EQ(outcome.lanes[0].report.reconnects, 0U);
+}
+
+TEST_P(TcpLaneProtocol, CountsConnectionsThatThePeerEndedBetweenAnswers) {
+  // After the first answer as well, where it might close after each.
+  for (const unsigned answers : {0U, 1U, 2U, 7U}) {
+    ScriptedPeer peer([answers](Stream& stream, unsigned connection) {
+      for (unsigned answered = 0; const auto request = next_request(stream); ++answered) {
+        if (connection == 0 && answered == answers) return stream.reset();
+        if (request->with_status) (void)stream.send(encode_status(kStatusOk));
+        (void)stream.send(asked(*request));
+      }
+    });
+    Pull pull(weights(), {connected(lane_options(peer.port(), GetParam()))});
+    const Outcome outcome = pull.wait();
+    ASSERT_TRUE(outcome.status.ok()) << outcome.status.message;
+    EXPECT_TRUE(pull.equals(weights()));
+    EXPECT_EQ(peer.connections(), 2U);
+    EXPECT_EQ(outcome.lanes[0].report.reconnects, 1U) << "after " << answers << " answers";
+  }
 }
 
 TEST_P(TcpLaneProtocol, TriesOnceMoreWhenThePeerClosesBeforeAnAnswer) {
@@ -148,6 +168,34 @@ TEST_P(TcpLaneProtocol, ASilentPeerIsStalled) {
   const Outcome outcome = pull.wait();
   EXPECT_EQ(outcome.status.code, Code::kStalled);
   EXPECT_NE(outcome.status.message.find("50 ms"), std::string::npos) << outcome.status.message;
+}
+
+TEST_P(TcpLaneProtocol, ASilentPeerIsNotWaitedForOncePerConnection) {
+  ScriptedPeer peer([](Stream& stream, unsigned) {
+    if (next_request(stream)) (void)stream.at_end();
+  });
+  TcpLaneOptions options = lane_options(peer.port(), GetParam());
+  options.stall_timeout = 1s;
+  std::vector<std::shared_ptr<Lane>> lanes;
+  for (int i = 0; i < 8; ++i) lanes.push_back(connected(options));
+  const auto start = std::chrono::steady_clock::now();
+  Pull pull(test::random_region(4096, 4), std::move(lanes));  // one slice, which is given back
+  EXPECT_EQ(pull.wait().status.code, Code::kStalled);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
+}
+
+TEST_P(TcpLaneProtocol, ASilentConnectionIsNotASilentPeer) {
+  const auto server = serving(weights());
+  ScriptedPeer silent([](Stream& stream, unsigned) {
+    if (next_request(stream)) (void)stream.at_end();
+  });
+  TcpLaneOptions stalling = lane_options(silent.port(), GetParam());
+  stalling.stall_timeout = 200ms;
+  Pull pull(weights(), {connected(stalling), connected(lane_options(server->port(), GetParam()))});
+  const Outcome outcome = pull.wait();
+  ASSERT_TRUE(outcome.status.ok()) << outcome.status.message;
+  EXPECT_TRUE(pull.equals(weights()));
+  EXPECT_EQ(outcome.lanes[0].status.code, Code::kStalled);
 }
 
 TEST_P(TcpLaneProtocol, ASlowPeerIsNotStalled) {
@@ -237,6 +285,22 @@ TEST(TcpLane, BytesThatNobodyAskedForAreAProtocolError) {
   });
   Pull pull(weights(), {connected(lane_options(peer.port(), 1))});
   EXPECT_EQ(pull.wait().status.code, Code::kProtocol);
+}
+
+TEST(TcpLane, BytesThatNobodyAskedForAfterTheLastAnswerAreAProtocolErrorToo) {
+  const RegionPtr small = test::random_region(4096, 4);
+  ScriptedPeer peer([](Stream& stream, unsigned) {
+    const auto request = next_request(stream);
+    if (!request) return;
+    std::vector<std::byte> answer(asked(*request).begin(), asked(*request).end());
+    answer.resize(answer.size() + 1);
+    (void)stream.send(answer);
+    (void)stream.at_end();
+  });
+  Pull pull(small, {connected(lane_options(peer.port(), 1))});
+  const Outcome outcome = pull.wait();
+  EXPECT_EQ(outcome.bytes, small->size());
+  EXPECT_EQ(outcome.status.code, Code::kProtocol);
 }
 
 TEST(TcpLane, AsksForMoreThan4GiBInSlicesThatStayInsideTheBuffer) {

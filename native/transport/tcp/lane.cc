@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <utility>
@@ -21,7 +22,9 @@ namespace {
 constexpr std::size_t kScatter = 256;
 // Waking up for every packet costs the reader three times the CPU, and on one host the seed as well: a wait ends when
 // so many bytes are in, or all that are left of the answer.
-constexpr std::uint64_t kWorthWaking = 512U << 10;
+constexpr std::uint64_t kWorthWaking = 1U << 20;
+// A peer that closes after each answer does so at once; one that has not by then does not.
+constexpr std::chrono::milliseconds kClosesWithin{1000};
 
 bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -62,6 +65,9 @@ class Remaining {
   std::uint32_t offset_ = 0;  // into the first
 };
 
+/// Whether the peer closes after each answer. One close after one answer may also have been the end of its process.
+enum class OneShot : std::uint8_t { kNo, kMaybe, kYes };
+
 class TcpLaneImpl final : public Lane {
  public:
   explicit TcpLaneImpl(TcpLaneOptions options) : options_(std::move(options)) {}
@@ -77,6 +83,8 @@ class TcpLaneImpl final : public Lane {
  private:
   Status read_slice(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption);
   Status prepare(const Interruption& interruption);
+  Status look_between_answers(const Interruption& interruption);
+  void abandon();
   Status exchange(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption);
   Status send_request(const Slice& slice, const Interruption& interruption);
   Status receive_status(std::uint64_t size, const Interruption& interruption);
@@ -89,13 +97,15 @@ class TcpLaneImpl final : public Lane {
   [[nodiscard]] Status lost(std::string call, int error) const;
 
   TcpLaneOptions options_;
+  SliceFeed* feed_ = nullptr;  // while `run` runs
   WakeUp wake_;
   Fd socket_;
   std::uint64_t wakes_at_ = 1;  // bytes, on this connection
   std::uint64_t answers_ = 0;   // on this connection
   bool answer_begun_ = false;   // the first byte of the answer to the running request is in
   bool closed_ = false;         // the last failure was the peer's close or reset
-  bool one_shot_ = false;       // the peer closes after each answer
+  bool replaces_ = false;       // the next connection takes the place of one that the peer ended
+  OneShot one_shot_ = OneShot::kNo;
   Clock::time_point started_;
   Clock::time_point last_progress_;
   LaneReport report_;
@@ -103,6 +113,7 @@ class TcpLaneImpl final : public Lane {
 
 Status TcpLaneImpl::run(SliceFeed& feed, std::uint32_t lane_index) {
   const Interruption interruption{wake_, [&feed] { return feed.stopping(); }};
+  feed_ = &feed;
   started_ = Clock::now();
   Status status;
   while (status.ok()) {
@@ -117,9 +128,11 @@ Status TcpLaneImpl::run(SliceFeed& feed, std::uint32_t lane_index) {
       feed.landed(*index, lane_index);
     } else {
       socket_.reset();
+      if (status.code == Code::kStalled) feed.fell_silent(*index, options_.stall_timeout);
       feed.give_back(*index);
     }
   }
+  if (status.ok() && socket_.valid() && answers_ > 0) status = look_between_answers(interruption);
   socket_.reset();
   if (status.ok() && feed.stopping()) return Status::error(Code::kCancelled, name() + " was stopped");
   return status;
@@ -130,6 +143,7 @@ Status TcpLaneImpl::open(const Interruption& interruption) {
   Result<Fd> socket = connect_to(options_.host, options_.port, options_.connect_timeout, interruption);
   if (!socket.ok()) return socket.status();
   socket_ = std::move(socket.value());
+  if (std::exchange(replaces_, false)) ++report_.reconnects;
   wakes_at_ = 1;
   answers_ = 0;
   return Status::success();
@@ -149,8 +163,7 @@ Status TcpLaneImpl::read_slice(const Slice& slice, std::span<const Segment> segm
     }
     if (!closed_ || answer_begun_) return status;
     // Closed between two requests: a peer of one request per connection, or one that ends idle connections.
-    one_shot_ = one_shot_ || answers_ == 1;
-    socket_.reset();
+    abandon();
   }
   return status;
 }
@@ -158,18 +171,44 @@ Status TcpLaneImpl::read_slice(const Slice& slice, std::span<const Segment> segm
 /// A connection that is open as far as can be seen from here.
 Status TcpLaneImpl::prepare(const Interruption& interruption) {
   if (socket_.valid() && answers_ > 0) {
-    std::byte extra;
-    const ssize_t seen = recv(socket_.get(), &extra, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (seen > 0) {
-      return Status::error(Code::kProtocol, name() +
-                                                ": the peer sent more bytes than were asked for; check that the "
-                                                "port is that of its TCP transport");
-    }
-    const bool closed = seen == 0 || !(would_block(errno) || errno == EINTR);
-    one_shot_ = one_shot_ || (closed && answers_ == 1);
-    if (closed || one_shot_) socket_.reset();
+    Status looked = look_between_answers(interruption);
+    if (!looked.ok()) return looked;
   }
   return socket_.valid() ? Status::success() : open(interruption);
+}
+
+/// Leaves a socket only where there is one to be used again. Whatever can be read here is more than was asked for.
+Status TcpLaneImpl::look_between_answers(const Interruption& interruption) {
+  if (one_shot_ == OneShot::kMaybe) {
+    Status closing = wait_ready(socket_.get(), POLLIN, Clock::now() + kClosesWithin, interruption);
+    if (!closing.ok() && closing.code != Code::kStalled) return closing;
+  }
+  std::byte extra;
+  const ssize_t seen = recv(socket_.get(), &extra, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (seen > 0) {
+    return Status::error(Code::kProtocol, name() +
+                                              ": the peer sent more bytes than were asked for; check that the "
+                                              "port is that of its TCP transport");
+  }
+  const bool closed = seen == 0 || !(would_block(errno) || errno == EINTR);
+  if (one_shot_ == OneShot::kMaybe) {
+    one_shot_ = closed ? OneShot::kYes : OneShot::kNo;
+    // Then the connection before this one did not end for that reason.
+    if (!closed) ++report_.reconnects;
+  }
+  if (closed) {
+    abandon();
+  } else if (one_shot_ == OneShot::kYes) {
+    socket_.reset();
+  }
+  return Status::success();
+}
+
+/// The peer has ended the connection between two answers.
+void TcpLaneImpl::abandon() {
+  socket_.reset();
+  replaces_ = answers_ != 1;
+  if (answers_ == 1 && one_shot_ == OneShot::kNo) one_shot_ = OneShot::kMaybe;
 }
 
 Status TcpLaneImpl::exchange(const Slice& slice, std::span<const Segment> segments, const Interruption& interruption) {
@@ -210,8 +249,9 @@ Status TcpLaneImpl::receive_status(std::uint64_t size, const Interruption& inter
   for (std::size_t used = 0; used < bytes.size();) {
     std::array<iovec, 1> vector{{{.iov_base = bytes.data() + used, .iov_len = bytes.size() - used}}};
     std::uint64_t got = 0;
-    // A refused answer ends with the status, and the peer's hanging up ends the wait.
-    Status status = receive_some(vector, bytes.size() - used + size, got, interruption);
+    // A refused answer ends with the status, and the peer's hanging up ends the wait. One without a status has no more
+    // than the body.
+    Status status = receive_some(vector, std::max(size, bytes.size() - used), got, interruption);
     if (!status.ok()) return status;
     used += static_cast<std::size_t>(got);
   }
@@ -257,6 +297,7 @@ Status TcpLaneImpl::receive_some(std::span<iovec> vectors, std::uint64_t left, s
     if (count > 0) {
       answer_begun_ = true;
       last_progress_ = Clock::now();
+      feed_->heard(last_progress_);
       got = static_cast<std::uint64_t>(count);
       return Status::success();
     }

@@ -21,7 +21,10 @@ struct TcpLaneOptions {
 
 /// Reads over one TCP connection, one request at a time, bytes received straight into the destination segments.
 /// A peer that closes after each answer (Mooncake up to 0.3.9) is reconnected to; a close before the first byte of an
-/// answer is tried once more on a fresh connection, anything later is kPeerLost.
+/// answer is tried once more on a fresh connection, anything later is kPeerLost. Connections that the peer ended
+/// between two answers are counted in the report: another process may be at its port by then. A slice that one
+/// connection waited for in vain is tried by one more; when nothing at all comes then either, the operation is
+/// kStalled.
 class TcpLane {
  public:
   /// Connects (blocking, up to connect_timeout). kPeerLost when refused or unreachable.

@@ -72,9 +72,14 @@ export class Recorder {
   #dataPort: number | undefined;
   #open = 0;
 
+  /**
+   * @param named the asker is told the recorder's name for the answerer's, wherever that stands, and the other way round: RDMA peers send
+   * Connection messages to the name that the descriptor says. What is kept is what each side sent.
+   */
   constructor(
     private readonly asker: Party,
     private readonly answerer: Party,
+    private readonly named = false,
   ) {}
 
   /**
@@ -114,14 +119,22 @@ export class Recorder {
     told: (answer: Buffer) => Promise<Buffer>,
   ): Promise<number> {
     const server = createServer({ noDelay: true }, (socket) => {
-      this.#pass(port, socket, connect({ ...target, noDelay: true }), told);
+      const { port: own } = server.address() as AddressInfo;
+      const names = this.named ? { own: `${target.host}:${String(own)}`, actual: `${target.host}:${String(target.port)}` } : undefined;
+      this.#pass(port, socket, connect({ ...target, noDelay: true }), told, names);
     });
     await new Promise<void>((resolve) => server.listen(0, target.host, resolve));
     this.#servers.add(server);
     return (server.address() as AddressInfo).port;
   }
 
-  #pass(port: Exchange['port'], asking: Socket, answering: Socket, told: (answer: Buffer) => Promise<Buffer>): void {
+  #pass(
+    port: Exchange['port'],
+    asking: Socket,
+    answering: Socket,
+    told: (answer: Buffer) => Promise<Buffer>,
+    names: { readonly own: string; readonly actual: string } | undefined,
+  ): void {
     const parts: { from: Part['from']; bytes: Buffer }[] = [];
     const { note, asker, answerer } = this;
     let closedBy: Exchange['closedBy'] | undefined;
@@ -144,8 +157,9 @@ export class Recorder {
       socket.on('close', () => this.#sockets.delete(socket)).on('error', () => undefined);
     }
     asking.on('data', (bytes: Buffer) => {
-      keep('asker', bytes);
-      answering.write(bytes);
+      const whole = keep('asker', bytes);
+      if (names === undefined) answering.write(bytes);
+      else if (isWhole(whole)) answering.write(reframed(whole, names.own, names.actual));
     });
     let telling = Promise.resolve();
     answering.on('data', (bytes: Buffer) => {
@@ -153,7 +167,10 @@ export class Recorder {
       telling = telling.then(async () => {
         // A message is told when it is complete, in one piece; bytes of tensors as they come.
         if (port === 'data') asking.write(bytes);
-        else if (whole.length >= 8 && whole.readBigUInt64LE() === BigInt(whole.length - 8)) asking.write(await told(whole));
+        else if (isWhole(whole)) {
+          const answer = await told(whole);
+          asking.write(names === undefined ? answer : reframed(answer, names.actual, names.own));
+        }
       });
     });
     asking.on('close', () => {
@@ -171,8 +188,12 @@ export class Recorder {
   }
 }
 
+function isWhole(frame: Buffer): boolean {
+  return frame.length >= 8 && frame.readBigUInt64LE() === BigInt(frame.length - 8);
+}
+
 function reframed(frame: Buffer, from: string, into: string): Buffer {
-  const text = frame.subarray(8).toString('latin1').replace(from, into);
+  const text = frame.subarray(8).toString('latin1').replaceAll(from, into);
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(text.length));
   return Buffer.concat([length, Buffer.from(text, 'latin1')]);

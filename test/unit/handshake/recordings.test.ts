@@ -34,6 +34,7 @@ for (const version of versions) {
       });
       test(`${file}: requests are answered by our listener`, () => each(handshakes, replayRequest));
       test(`${file}: answers are understood by our client`, () => each(handshakes, replayAnswer));
+      if (recording.transport === 'rdma') continue;
       test(`${file}: reads are answered by our TCP server`, () => each(reads, (exchange) => replayReads(exchange, recording)));
       test(`${file}: answers to reads are understood by our TCP lane`, () =>
         each(reads, (exchange) => replayAnswersToReads(exchange, recording)));
@@ -124,7 +125,8 @@ function encodeAgain(type: number, value: unknown): Again | undefined {
     return { json: encodeDescriptor(decoded).json, decoded, decode: decodeDescriptor };
   }
   if (type === MessageType.connection) {
-    const decoded = decodeConnection(value);
+    // Old releases refuse with null, which reads as a message of empty fields.
+    const decoded = decodeConnection(value ?? {});
     return { json: encodeConnection(decoded), decoded: { ...decoded, readyAck: undefined }, decode: decodeConnection };
   }
   if (type === MessageType.notify) {
@@ -189,7 +191,7 @@ async function replayAnswer(exchange: Exchange): Promise<void> {
   const value = parseFrame(recorded);
   const got = await asking();
   if (frame.type === MessageType.metadata) assert.deepEqual(got, decodeDescriptor(value));
-  if (frame.type === MessageType.connection) assert.deepEqual(got, decodeConnection(value));
+  if (frame.type === MessageType.connection) assert.deepEqual(got, decodeConnection(value ?? {}));
 }
 
 /** A read and its answer, of a connection that may have had several. */

@@ -53,12 +53,12 @@ const gone = new WeightcastError('ERR_PEER_LOST', 'refused');
 
 describe('what nothing vouches for', () => {
   it('is confirmed when the source says the same', async () => {
-    await confirm(readBy({}), undefined);
+    await confirm(readBy({}), 0, undefined);
   });
 
   it('is not when it moved, or has other keys', async () => {
     for (const answers of [{ unchanged: false }, { now: rdma() }]) {
-      await assert.rejects(confirm(readBy(answers), undefined), (error) => {
+      await assert.rejects(confirm(readBy(answers), 0, undefined), (error) => {
         assert.ok(error instanceof SourceChanged);
         assert.equal(error.failure.code, 'ERR_SOURCE_GONE');
         assert.match(error.failure.message, /10\.0\.0\.5:15000 changed while it was read/);
@@ -67,11 +67,19 @@ describe('what nothing vouches for', () => {
     }
   });
 
+  it('is not when connections were replaced, whatever it says now', async () => {
+    await assert.rejects(confirm(readBy({}), 2, undefined), (error) => {
+      assert.ok(error instanceof SourceChanged);
+      assert.match(error.failure.message, /changed while it was read: it ended 2 connection\(s\) in between/);
+      return true;
+    });
+  });
+
   it('is not when nobody can be asked', async () => {
     for (const answers of [{ unchanged: gone }, { now: gone }]) {
-      await assert.rejects(confirm(readBy(answers), undefined), { code: 'ERR_SOURCE_GONE', message: /nothing vouches .*refused/ });
+      await assert.rejects(confirm(readBy(answers), 0, undefined), { code: 'ERR_SOURCE_GONE', message: /nothing vouches .*refused/ });
     }
-    await assert.rejects(confirm(readBy({ now: new WeightcastError('ERR_ABORTED', 'stop') }), undefined), { code: 'ERR_ABORTED' });
+    await assert.rejects(confirm(readBy({ now: new WeightcastError('ERR_ABORTED', 'stop') }), 0, undefined), { code: 'ERR_ABORTED' });
   });
 });
 

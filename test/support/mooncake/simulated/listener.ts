@@ -6,10 +6,11 @@ import { ByteSource, frameOf, receive, type Json, type Message } from './wire.js
 /** `undefined` closes without a reply. */
 export type Handler = (message: Message) => Promise<Json | undefined> | Json | undefined;
 
-/** Serves until the tests of the file end. */
+/** Serves until it is killed or the tests of the file end. */
 export class SimulatedListener {
   /** Everything that came, in order. */
   readonly messages: Message[] = [];
+  address = '';
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #turn = Promise.resolve();
@@ -26,18 +27,26 @@ export class SimulatedListener {
     });
   }
 
-  static async listen(handler: Handler, silenceMs: number): Promise<SimulatedListener> {
+  /** `port` 0: any. */
+  static async listen(handler: Handler, silenceMs: number, port = 0): Promise<SimulatedListener> {
     const listener = new SimulatedListener(handler, silenceMs);
-    await new Promise<void>((resolve) => listener.#server.listen(0, '127.0.0.1', resolve));
-    after(() => {
-      listener.#server.close();
-      for (const socket of listener.#sockets) socket.destroy();
-    });
+    await new Promise<void>((resolve) => listener.#server.listen(port, '127.0.0.1', resolve));
+    const { port: bound } = listener.#server.address() as AddressInfo;
+    listener.address = `127.0.0.1:${bound}`;
+    after(() => listener.kill());
     return listener;
   }
 
-  get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  /** Gives the port back; connections stay. */
+  leave(): void {
+    this.#server.close();
+  }
+
+  /** Gives the port back and resets all connections, as the death of a process does. */
+  async kill(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+    await closed;
   }
 
   async #serve(socket: Socket): Promise<void> {

@@ -3,7 +3,7 @@ import { SimulatedEndpoints, type SimulatedDevice } from './endpoints.js';
 import { SimulatedListener } from './listener.js';
 import type { SimulatedBuffer } from './memory.js';
 import type { Profile } from './profiles.js';
-import { serveTcp, type TcpService } from './tcp-service.js';
+import { serveTcp, type Fault, type TcpService } from './tcp-service.js';
 import { Body, messageType, type Json, type JsonObject, type Message } from './wire.js';
 
 export interface SimulatedSeedOptions {
@@ -18,6 +18,12 @@ export interface SimulatedSeedOptions {
   readonly whileConnecting?: (localNicPath: string) => Promise<void>;
   /** Replaces parts of the descriptor. */
   readonly descriptor?: JsonObject;
+  /** Of a process that was there before. Default: any. */
+  readonly ports?: { readonly handshake: number; readonly tcp: number };
+  /** Awaited before each answer to a handshake message. */
+  readonly beforeReply?: (message: Message) => Promise<void>;
+  /** Of a TCP seed. */
+  readonly fault?: Fault;
 }
 
 export class SimulatedSeed {
@@ -34,11 +40,15 @@ export class SimulatedSeed {
     this.endpoints = new SimulatedEndpoints(profile, () => rdmaServerName ?? this.address, devices, queuePairs, descriptor);
   }
 
-  /** Serves until the tests of the file end. */
+  /** Serves until it is killed or the tests of the file end. */
   static async start(profile: Profile, options: SimulatedSeedOptions): Promise<SimulatedSeed> {
     const isTcp = (options.devices ?? []).length === 0;
-    const tcp = isTcp ? await serveTcp(profile, options.buffers) : undefined;
-    const listener = await SimulatedListener.listen((message) => seed.#answer(message), profile.silenceMs);
+    const tcp = isTcp ? await serveTcp(profile, options.buffers, { port: options.ports?.tcp, fault: options.fault }) : undefined;
+    const answer = async (message: Message): Promise<Json | undefined> => {
+      await options.beforeReply?.(message);
+      return seed.#answer(message);
+    };
+    const listener = await SimulatedListener.listen(answer, profile.silenceMs, options.ports?.handshake);
     const seed = new SimulatedSeed(profile, options, tcp, listener);
     return seed;
   }
@@ -51,6 +61,22 @@ export class SimulatedSeed {
   /** Messages so far. */
   get messages(): readonly Message[] {
     return this.listener.messages;
+  }
+
+  /** What one that comes back at the same place needs. */
+  get ports(): { readonly handshake: number; readonly tcp: number } {
+    return { handshake: Number(this.address.split(':').at(-1)), tcp: this.tcp?.port ?? 0 };
+  }
+
+  /** The ports are free, connections stay. */
+  leave(): void {
+    this.listener.leave();
+    this.tcp?.leave();
+  }
+
+  /** The ports are free, all connections are reset. */
+  async kill(): Promise<void> {
+    await Promise.all([this.listener.kill(), this.tcp?.kill()]);
   }
 
   /** Of a TCP seed. */

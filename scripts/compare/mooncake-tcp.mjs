@@ -1,0 +1,108 @@
+// Our reader beside Mooncake's own, out of one Mooncake seed, over TCP on this computer.
+import { readdirSync, readFileSync } from 'node:fs';
+import { connectTcp } from '../../dist/target/connect-tcp.js';
+import { LocalEnd } from '../../dist/target/local-end.js';
+import { transfer } from '../../dist/target/wire.js';
+import { Peer } from './mooncake-peer.mjs';
+import { alternating, ourMemory, theirReader } from './mooncake-readers.mjs';
+import { report } from './mooncake-report.mjs';
+import { workloads } from './mooncake-workloads.mjs';
+
+/** Runs of each reader and workload, alternating. */
+const RUNS = 7;
+
+/** Ours over Mooncake's rate, of every workload. */
+const LEAST_RATIO = 2;
+
+const HOST = '127.0.0.1';
+
+/** Mooncake 0.3.13 refuses more than 2048 requests at once over TCP; about 1000 are what it reads fastest in. */
+const BATCH = 1000;
+
+/** Defaults of `pull`. */
+const wire = { queuePairs: undefined, readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, signal: undefined };
+
+/** @returns {Promise<{ holds: boolean, leastRatio: number, results: object[] }>} */
+export async function measureTcp() {
+  const results = [];
+  for (const workload of workloads) results.push(report({ name: workload.name, runs: await measured(workload) }, LEAST_RATIO, 'TCP'));
+  return { holds: results.every(({ holds }) => holds), leastRatio: LEAST_RATIO, batch: BATCH, results };
+}
+
+/** One seed; their reader and ours take turns. */
+async function measured({ name, source, destination }) {
+  const seed = new Peer({ MC_FORCE_TCP: '1' });
+  const reader = new Peer({ MC_FORCE_TCP: '1' });
+  try {
+    const session = await seed.call('initialize', { host: HOST });
+    const placed = await seed.call('allocate', { tensors: source, align: 8 });
+    await seed.call('number');
+    await seed.call('register');
+    const what = { host: HOST, session, placed, source, destination };
+    const theirs = await theirReader(reader, { ...what, batch: BATCH });
+    const ours = await ourReader(what);
+    const readers = { mooncake: besideSeed(seed, theirs.read), weightcast: besideSeed(seed, ours.read) };
+    const runs = await alternating(name, RUNS, readers);
+    await ours.close();
+    return runs;
+  } finally {
+    await reader.stop();
+    await seed.stop();
+  }
+}
+
+/** From the first connect to the last byte in memory: the data path of `pull`. */
+async function ourReader({ session, ...what }) {
+  const memory = await ourMemory(what);
+  const local = await LocalEnd.open(HOST, []);
+  const descriptor = await local.fetchPeer(session, 'tcp', undefined);
+  return {
+    async read() {
+      memory.clear();
+      const usage = process.cpuUsage();
+      const began = performance.now();
+      const connection = await connectTcp(descriptor, { ...wire, sessionId: session });
+      const { outcome } = await transfer(connection, memory.placement, {
+        sliceBytes: undefined,
+        merge: true,
+        peer: session,
+        signal: undefined,
+        onProgress: () => undefined,
+      });
+      const seconds = (performance.now() - began) / 1000;
+      const { user, system } = process.cpuUsage(usage);
+      await connection.close();
+      await memory.check();
+      const reads = outcome.lanes.reduce((sum, lane) => sum + lane.workRequests, 0);
+      return { seconds, cpuSeconds: (user + system) / 1e6, bytes: memory.bytes, reads };
+    },
+    async close() {
+      await local.close();
+      memory.region.close();
+    },
+  };
+}
+
+/** Adds what the seed's process, and the busiest of its threads, ran for meanwhile. It does nothing else. */
+function besideSeed(seed, read) {
+  return {
+    async read() {
+      const before = cpuByThread(seed.process.pid);
+      const result = await read();
+      const spent = [...cpuByThread(seed.process.pid)].map(([thread, seconds]) => seconds - (before.get(thread) ?? 0));
+      return {
+        ...result,
+        seedCpuSeconds: spent.reduce((sum, seconds) => sum + seconds, 0),
+        seedBusiestThreadSeconds: Math.max(...spent),
+      };
+    },
+  };
+}
+
+/** Seconds that each thread of a process ran, of the scheduler's nanoseconds. */
+function cpuByThread(pid) {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return new Map(
+    threads.map((thread) => [thread, Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e9]),
+  );
+}
