@@ -11,6 +11,8 @@ export const ExitCode = {
   transportUnavailable: 6,
   resources: 7,
   transferFailed: 8,
+  /** `bench --compare`: slower than before. */
+  regression: 9,
   /** 128 + SIGINT. */
   interrupted: 130,
   /** 128 + SIGTERM. */

@@ -53,6 +53,30 @@ export function byteSize(what: string, min: number, max: number): (text: string)
   };
 }
 
+/** `4096,64KiB,1MiB`: sizes of a range. */
+export function byteSizes(what: string, min: number, max: number): (text: string) => readonly number[] {
+  const one = byteSize(what, min, max);
+  return (text) => text.split(',').map((member) => one(member.trim()));
+}
+
+/** A number, decimals allowed, 1 or more. */
+export function atLeastOne(what: string): (text: string) => number {
+  return (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= 1 && value <= 1e6)) throw new InvalidArgumentError(`Expected ${what}, a number from 1 to 1000000.`);
+    return value;
+  };
+}
+
+/** `10` or `2.5`; returns the share: 0.1. */
+export function percent(what: string): (text: string) => number {
+  return (text) => {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value <= 100)) throw new InvalidArgumentError(`Expected ${what} in percent, from 0 to 100.`);
+    return value / 100;
+  };
+}
+
 /** One of a fixed set. */
 export function oneOf<const T extends string>(what: string, choices: readonly T[]): (text: string) => T {
   return (text) => {

@@ -12,7 +12,7 @@ import { SimulatedSeed, type SimulatedSeedOptions } from '../../support/mooncake
 import type { Fault } from '../../support/mooncake/simulated/tcp-service.js';
 import { messageType, type Message } from '../../support/mooncake/simulated/wire.js';
 import { gidOf, NicDouble } from '../../support/nic-double.js';
-import { assertArrived, bytesOf, failure, pullFrom, slowly, tensorsOf, tensorsOfPeer, timed, weightsOf } from './faults-support.js';
+import { assertArrived, bytesOf, failure, pullFrom, slowly, stop, tensorsOf, tensorsOfPeer, timed, weightsOf } from './faults-support.js';
 import { host } from './support.js';
 
 const lateMs = 4000;
@@ -64,143 +64,160 @@ const expectedOfReal = (): ReadonlyMap<string, Buffer> => new Map([['all', patte
 /** The newest and the oldest. */
 const real = [versions[0], versions.at(-1)].filter((version) => version !== undefined);
 
-async function assertIn(ms: number, atLeast: number): Promise<void> {
+function assertIn(ms: number, atLeast: number): void {
   assert.ok(ms >= atLeast - 100 && ms < atLeast + graceMs, `after ${ms.toFixed(0)} ms; documented are ${atLeast}`);
 }
 
-describe('a peer that answers after four seconds is one that answers', { concurrency: true }, () => {
-  for (const profile of [p0, p4]) {
-    test(`each Metadata message, as ${profile.name}`, async () => {
-      const seed = await seedOf(profile, { beforeReply: before(messageType.metadata, () => sleep(lateMs)) });
-      const { value, ms } = await timed(pullFrom(sessionOf(seed)));
-      assertArrived(value, bytesOf(weights));
-      assert.ok(ms >= lateMs);
-    });
+// At once: all that they do is wait.
+describe('a peer over TCP', { concurrency: true }, () => {
+  describe('a peer that answers after four seconds is one that answers', { concurrency: true }, () => {
+    for (const profile of [p0, p4]) {
+      test(`each Metadata message, as ${profile.name}`, async () => {
+        const seed = await seedOf(profile, { beforeReply: before(messageType.metadata, () => sleep(lateMs)) });
+        const { value, ms } = await timed(pullFrom(sessionOf(seed)));
+        assertArrived(value, bytesOf(weights));
+        assert.ok(ms >= lateMs);
+      });
 
-    test(`Connection, as ${profile.name}`, async () => {
-      const seed = await seedOf(profile, { devices, beforeReply: before(messageType.connection, () => sleep(lateMs)) });
-      const { nic, opened } = await connectRdma(seed);
-      await opened;
-      assert.equal(nic.open.length, 1);
-      assert.equal(seed.messages.filter(({ type }) => type === messageType.connection).length, 1, 'asked once');
-    });
-  }
+      test(`Connection, as ${profile.name}`, async () => {
+        const seed = await seedOf(profile, { devices, beforeReply: before(messageType.connection, () => sleep(lateMs)) });
+        const { nic, opened } = await connectRdma(seed);
+        await opened;
+        assert.equal(nic.open.length, 1);
+        assert.equal(seed.messages.filter(({ type }) => type === messageType.connection).length, 1, 'asked once');
+      });
+    }
 
-  for (const profile of [p0, p1, p3]) {
-    test(`a read over TCP, the first or one in the middle, as ${profile.name}`, async () => {
-      const late =
-        (slow: number): Fault =>
-        async ({ bytes, number }) => {
-          if (number === slow) await sleep(lateMs);
-          return { bytes };
-        };
-      const [first, middle] = await Promise.all([seedOf(profile, { fault: late(0) }), seedOf(profile, { fault: late(7) })]);
-      const pulls = [pullFrom(sessionOf(first)), pullFrom(sessionOf(middle), { connections: 1, sliceBytes: 20_000 })];
-      for (const result of await Promise.all(pulls)) assertArrived(result, bytesOf(weights));
-    });
-  }
+    for (const profile of [p0, p1, p3]) {
+      test(`a read over TCP, the first or one in the middle, as ${profile.name}`, async () => {
+        const late =
+          (slow: number): Fault =>
+          async ({ bytes, number }) => {
+            if (number === slow) await sleep(lateMs);
+            return { bytes };
+          };
+        const [first, middle] = await Promise.all([seedOf(profile, { fault: late(0) }), seedOf(profile, { fault: late(7) })]);
+        const pulls = [pullFrom(sessionOf(first)), pullFrom(sessionOf(middle), { connections: 1, sliceBytes: 20_000 })];
+        for (const result of await Promise.all(pulls)) assertArrived(result, bytesOf(weights));
+      });
+    }
 
-  for (const version of real) {
-    test(
-      `a real one that stood still before it was asked, and in the middle, Mooncake ${version}`,
-      { skip: whySkip(version) },
-      async () => {
-        const { peer, session, tensors } = await realPeer(version);
-        let stops = 0;
-        const stop = (): void => {
-          stops++;
-          peer.process.kill('SIGSTOP');
-          setTimeout(() => peer.process.kill('SIGCONT'), lateMs);
-        };
-        stop();
-        const running = pullFrom({ session: { id: session, tensors } }, { ...slowly, sliceBytes: 1024, midRead: stop });
-        assertArrived(await running, expectedOfReal());
-        assert.equal(stops, 2);
-      },
-    );
-  }
-});
-
-describe('a peer that never answers', { concurrency: true }, () => {
-  test(`Metadata: ERR_STALLED after ${silenceMs} ms`, async () => {
-    const seed = await seedOf(p3, { beforeReply: () => silence });
-    const { value, ms } = await timed(failure(pullFrom(sessionOf(seed)), 'ERR_STALLED'));
-    assert.match(value.message, /fetching the segment descriptor of .*: no complete reply within 10000 ms/);
-    assert.equal(value.peer, seed.address);
-    await assertIn(ms, silenceMs);
+    for (const version of real) {
+      test(
+        `a real one that stood still before it was asked, and in the middle, Mooncake ${version}`,
+        { skip: whySkip(version) },
+        async () => {
+          const { peer, session, tensors } = await realPeer(version);
+          const goOn = (): void => void setTimeout(() => peer.process.kill('SIGCONT'), lateMs);
+          await stop(peer.process);
+          goOn();
+          const midRead = (): void => {
+            peer.process.kill('SIGSTOP');
+            goOn();
+          };
+          const running = pullFrom({ session: { id: session, tensors } }, { ...slowly, sliceBytes: 1024, midRead });
+          assertArrived(await running, expectedOfReal());
+        },
+      );
+    }
   });
 
-  test(`Connection: ERR_STALLED after ${silenceMs} ms, and no queue pair is left`, async () => {
-    const seed = await seedOf(p3, { devices, beforeReply: before(messageType.connection, () => silence) });
-    const { nic, opened } = await connectRdma(seed);
-    const { value, ms } = await timed(failure(opened, 'ERR_STALLED'));
-    assert.match(value.message, /connecting .*: no complete reply within 10000 ms/);
-    assert.equal(nic.endpoints.length, 1, 'not tried with other counts: that would take as long again');
-    assert.equal(nic.open.length, 0);
-    await assertIn(ms, silenceMs);
-  });
-
-  for (const profile of [p1, p3]) {
-    test(`a read over TCP: ERR_STALLED after ${silenceMs} ms, as ${profile.name}`, async () => {
-      const seed = await seedOf(profile, { fault: () => silence });
+  describe('a peer that never answers', { concurrency: true }, () => {
+    test(`Metadata: ERR_STALLED after ${silenceMs} ms`, async () => {
+      const seed = await seedOf(p3, { beforeReply: () => silence });
       const { value, ms } = await timed(failure(pullFrom(sessionOf(seed)), 'ERR_STALLED'));
-      assert.match(value.message, /no byte came for 10000 ms/);
-      await assertIn(ms, silenceMs);
+      assert.match(value.message, /fetching the segment descriptor of .*: no complete reply within 10000 ms/);
+      assert.equal(value.peer, seed.address);
+      assertIn(ms, silenceMs);
     });
-  }
 
-  test('after all bytes were read, whether they are still what they were: ERR_SOURCE_GONE', async () => {
-    let questions = 0;
-    const wait = async (): Promise<void> => (questions++ === 0 ? undefined : silence);
-    const seed = await seedOf(p3, { beforeReply: before(messageType.metadata, wait) });
-    const { value, ms } = await timed(failure(pullFrom(sessionOf(seed)), 'ERR_SOURCE_GONE'));
-    assert.match(value.message, /nothing vouches for what was read .* no complete reply within 10000 ms/);
-    await assertIn(ms, silenceMs);
-  });
+    test(`Connection: ERR_STALLED after ${silenceMs} ms, and no queue pair is left`, async () => {
+      const seed = await seedOf(p3, { devices, beforeReply: before(messageType.connection, () => silence) });
+      const { nic, opened } = await connectRdma(seed);
+      const { value, ms } = await timed(failure(opened, 'ERR_STALLED'));
+      assert.match(value.message, /connecting .*: no complete reply within 10000 ms/);
+      assert.equal(nic.endpoints.length, 1, 'not tried with other counts: that would take as long again');
+      assert.equal(nic.open.length, 0);
+      assertIn(ms, silenceMs);
+    });
 
-  for (const version of real) {
-    test(
-      `a real one that was stopped before it was asked, and one in the middle, Mooncake ${version}`,
-      { skip: whySkip(version) },
-      async () => {
-        const [asleep, falling] = await Promise.all([realPeer(version), realPeer(version)]);
-        asleep.peer.process.kill('SIGSTOP');
-        const midRead = (): void => void falling.peer.process.kill('SIGSTOP');
-        const [first, second] = await Promise.all([
-          timed(failure(pullFrom({ session: { id: asleep.session, tensors: asleep.tensors } }), 'ERR_STALLED')),
-          timed(
-            failure(
-              pullFrom({ session: { id: falling.session, tensors: falling.tensors } }, { ...slowly, sliceBytes: 1024, midRead }),
-              'ERR_STALLED',
+    for (const profile of [p1, p3]) {
+      test(`a read over TCP: ERR_STALLED after ${silenceMs} ms, as ${profile.name}`, async () => {
+        const seed = await seedOf(profile, { fault: () => silence });
+        const { value, ms } = await timed(failure(pullFrom(sessionOf(seed), { connections: 1 }), 'ERR_STALLED'));
+        assert.match(value.message, /no byte came for 10000 ms/);
+        assertIn(ms, silenceMs);
+      });
+
+      test(`twice as long over connections of which some had nothing to do, not once more for each, as ${profile.name}`, async () => {
+        const seed = await seedOf(profile, { fault: () => silence });
+        const running = pullFrom(sessionOf(seed), { connections: 16, stallTimeoutMs: 2000 });
+        const { ms } = await timed(failure(running, 'ERR_STALLED'));
+        assertIn(ms, 4000);
+      });
+
+      test(`over one connection of four: the others bring what it did not, as ${profile.name}`, async () => {
+        const fault: Fault = ({ bytes, number }) => (number === 3 ? silence : { bytes });
+        const seed = await seedOf(profile, { fault });
+        const result = await pullFrom(sessionOf(seed), { stallTimeoutMs: 1000, sliceBytes: 20_000 });
+        assertArrived(result, bytesOf(weights));
+        assert.equal(result.lanes.filter(({ failure: reason }) => /no byte came for 1000 ms/.test(reason)).length, 1);
+      });
+    }
+
+    test('after all bytes were read, whether they are still what they were: ERR_SOURCE_GONE', async () => {
+      let questions = 0;
+      const wait = async (): Promise<void> => (questions++ === 0 ? undefined : silence);
+      const seed = await seedOf(p3, { beforeReply: before(messageType.metadata, wait) });
+      const { value, ms } = await timed(failure(pullFrom(sessionOf(seed)), 'ERR_SOURCE_GONE'));
+      assert.match(value.message, /nothing vouches for what was read .* no complete reply within 10000 ms/);
+      assertIn(ms, silenceMs);
+    });
+
+    for (const version of real) {
+      test(
+        `a real one that was stopped before it was asked, and one in the middle, Mooncake ${version}`,
+        { skip: whySkip(version) },
+        async () => {
+          const [asleep, falling] = await Promise.all([realPeer(version), realPeer(version)]);
+          await stop(asleep.peer.process);
+          const midRead = (): void => void falling.peer.process.kill('SIGSTOP');
+          const [first, second] = await Promise.all([
+            timed(failure(pullFrom({ session: { id: asleep.session, tensors: asleep.tensors } }), 'ERR_STALLED')),
+            timed(
+              failure(
+                pullFrom({ session: { id: falling.session, tensors: falling.tensors } }, { ...slowly, sliceBytes: 1024, midRead }),
+                'ERR_STALLED',
+              ),
             ),
-          ),
-        ]);
-        assert.match(first.value.message, /no complete reply within 10000 ms/);
-        assert.match(second.value.message, /failed after \d+ bytes: .*no byte came for 10000 ms/);
-        await assertIn(first.ms, silenceMs);
-        await assertIn(second.ms, silenceMs);
-      },
-    );
-  }
+          ]);
+          assert.match(first.value.message, /no complete reply within 10000 ms/);
+          assert.match(second.value.message, /failed after \d+ bytes: .*no byte came for 10000 ms/);
+          assertIn(first.ms, silenceMs);
+          assertIn(second.ms, silenceMs);
+        },
+      );
+    }
 
-  test(`not even a connection: ERR_PEER_LOST after ${connectMs} ms`, { skip: whySkip(versions[0] ?? '') }, async () => {
-    // A process that stands still accepts nothing, and its queue of connections is full.
-    const { peer, session } = await realPeer(versions[0] ?? '');
-    peer.process.kill('SIGSTOP');
-    const waiting: Socket[] = [];
-    after(() => {
-      for (const socket of waiting) socket.destroy();
+    test(`not even a connection: ERR_PEER_LOST after ${connectMs} ms`, { skip: whySkip(versions[0] ?? '') }, async () => {
+      // A process that stands still accepts nothing, and its queue of connections is full.
+      const { peer, session } = await realPeer(versions[0] ?? '');
+      await stop(peer.process);
+      const waiting: Socket[] = [];
+      after(() => {
+        for (const socket of waiting) socket.destroy();
+      });
+      const port = Number(session.split(':').at(-1));
+      await eventually('full queue', async () => {
+        const socket = connect({ host, port });
+        waiting.push(socket.on('error', () => undefined));
+        const connected = new Promise<boolean>((resolve) => socket.on('connect', () => resolve(true)));
+        return (await Promise.race([connected, sleep(500).then(() => false)])) ? undefined : true;
+      });
+      const asked = fetchDescriptor(session, tcpDescriptor({ name: `${host}:1` }));
+      const { value, ms } = await timed(failure(asked, 'ERR_PEER_LOST'));
+      assert.match(value.message, /no connection within 5000 ms/);
+      assertIn(ms, connectMs);
     });
-    const port = Number(session.split(':').at(-1));
-    await eventually('full queue', async () => {
-      const socket = connect({ host, port });
-      waiting.push(socket.on('error', () => undefined));
-      const connected = new Promise<boolean>((resolve) => socket.on('connect', () => resolve(true)));
-      return (await Promise.race([connected, sleep(500).then(() => false)])) ? undefined : true;
-    });
-    const asked = fetchDescriptor(session, tcpDescriptor({ name: `${host}:1` }));
-    const { value, ms } = await timed(failure(asked, 'ERR_PEER_LOST'));
-    assert.match(value.message, /no connection within 5000 ms/);
-    await assertIn(ms, connectMs);
   });
 });

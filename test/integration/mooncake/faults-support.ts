@@ -1,11 +1,14 @@
 /** Pulls from peers with faults: where their tensors are, what must arrive, and how pulls end. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { readFile, readdir } from 'node:fs/promises';
 import { connect, createServer as createListener, type AddressInfo } from 'node:net';
 import { createServer } from 'node:http';
 import { after } from 'node:test';
 import { WeightcastError, type ErrorCode } from '#src/errors.js';
 import { pull, type PullProgress, type PullResult, type PullSettings, type SessionTensor } from '#src/target/index.js';
 import { pattern } from '../../support/cluster.js';
+import { eventually } from '../../support/eventually.js';
 import type { Placed as PlacedByPeer } from '../../support/mooncake/peer.js';
 import { place } from '../../support/mooncake/simulated/memory.js';
 import { p1, p3 } from '../../support/mooncake/simulated/profiles.js';
@@ -104,6 +107,17 @@ export async function failure(running: PromiseLike<unknown>, ...codes: readonly 
   assert.ok(ended instanceof WeightcastError, `expected ${codes.join(' or ')} but received ${String(ended)}`);
   assert.ok(codes.includes(ended.code), `expected ${codes.join(' or ')} but received ${ended.code}: ${ended.message}`);
   return ended;
+}
+
+/** Stops a process, and waits until none of its threads runs any more. */
+export async function stop({ pid = 0 }: ChildProcess): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await eventually(`stop of process ${pid}`, async () => {
+    const tasks = await readdir(`/proc/${pid}/task`);
+    const states = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, 'utf8')));
+    // "pid (name) state …"
+    return states.every((text) => text.slice(text.lastIndexOf(')') + 2).startsWith('T')) ? true : undefined;
+  });
 }
 
 /** How long something took, ms, and what came of it. */

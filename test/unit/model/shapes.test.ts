@@ -4,6 +4,8 @@ import { tensorBytes } from '#src/model/dtypes.js';
 import {
   deepseekV3,
   deepseekV3Config,
+  llama3_70b,
+  llama3_70bConfig,
   qwen2_5_7b,
   qwen2_5_7bConfig,
   smallTensors,
@@ -27,6 +29,20 @@ test('Qwen2.5-7B is the published model to the byte', () => {
   assert.deepEqual(shapeOf(named, 'model.layers.27.self_attn.k_proj.weight'), [512, 3584]);
   assert.deepEqual(shapeOf(named, 'model.layers.0.self_attn.q_proj.bias'), [3584]);
   assert.deepEqual(shapeOf(named, 'lm_head.weight'), [152064, 3584]);
+});
+
+test('Llama 3 70B is the published model to the byte', () => {
+  const specs = llama3_70b();
+  assert.equal(byName(specs).size, 723);
+  assert.equal(specs.length, 723);
+  assert.equal(total(specs), 141_107_412_992n);
+  const named = byName(specs);
+  assert.deepEqual(shapeOf(named, 'model.layers.79.self_attn.v_proj.weight'), [1024, 8192]);
+  assert.deepEqual(shapeOf(named, 'model.layers.0.mlp.down_proj.weight'), [8192, 28672]);
+  assert.deepEqual(shapeOf(named, 'lm_head.weight'), [128256, 8192]);
+  const { hidden_size, num_hidden_layers, vocab_size } = llama3_70bConfig({ scale: 8 });
+  assert.deepEqual([hidden_size, num_hidden_layers, vocab_size], [1024, 80, 16032]);
+  assert.deepEqual(shapeOf(byName(llama3_70b({ scale: 8 })), 'lm_head.weight'), [16032, 1024]);
 });
 
 test('DeepSeek-V3 as a whole is the published model to the byte', () => {
