@@ -57,13 +57,17 @@ class Registration {
   ) {}
 
   ranges(): RegisteredRange[] {
-    return this.all.flatMap((_, index) => this.#made.get(index) ?? []);
+    return this.all.map((_, index) => {
+      const made = this.#made.get(index);
+      if (made === undefined) throw new WeightcastError('ERR_INTERNAL', `range ${String(index)} was not registered`);
+      return made;
+    });
   }
 
   async run(): Promise<void> {
     const todo = [...this.all.entries()];
-    for (let next = 0; next < todo.length; next += BATCH) {
-      const batch = todo.slice(next, next + BATCH);
+    while (todo.length > 0) {
+      const batch = todo.splice(0, BATCH);
       const unpinned = new Map<number, string>();
       const settled = await Promise.allSettled(batch.map(([index, range]) => this.#register(index, range)));
       for (const [which, outcome] of settled.entries()) {
@@ -77,8 +81,8 @@ class Registration {
       }
       for (const [region, reason] of unpinned) {
         await this.#replace(region, reason);
-        const before = todo.slice(0, next + BATCH);
-        todo.push(...before.filter(([index, range]) => range.region === region && !this.#made.has(index)));
+        const waiting = new Set(todo.map(([index]) => index));
+        todo.push(...[...this.all.entries()].filter(([index, range]) => range.region === region && !waiting.has(index)));
       }
     }
   }

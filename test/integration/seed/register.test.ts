@@ -72,6 +72,24 @@ test('a file that cannot be pinned is copied once, and all of its ranges are ran
   content.regions[0].close();
 });
 
+test('files of one range each that cannot be pinned are registered as copies', async (context) => {
+  const { content } = await twoFiles(context);
+  const files = [...content.regions];
+  const nic = new NicDouble('a', gidOf(1));
+  nic.beforeRegister = (region) => {
+    if (files.some((file) => file.handle === region)) throw refusal();
+  };
+  const ranges = [0, 1].map((region) => ({ region, offset: 0n, length: BigInt(bytes) }));
+  const registered = await register([nic], content, ranges, silentLogger);
+  assert.deepEqual(
+    registered.ranges.map(({ registrations }) => registrations.length),
+    [1, 1],
+  );
+  assert.equal(nic.registered.size, 2);
+  await registered.close();
+  for (const region of content.regions) region.close();
+});
+
 test('what fails otherwise is an error, and nothing stays registered', async (context) => {
   const { content, ranges } = await twoFiles(context);
   const nic = new NicDouble('a', gidOf(1));
