@@ -1,5 +1,5 @@
 // Our reader beside Mooncake's own, out of one Mooncake seed, over TCP on this computer.
-import { readdirSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { connectTcp } from '../../dist/target/connect-tcp.js';
 import { LocalEnd } from '../../dist/target/local-end.js';
 import { transfer } from '../../dist/target/wire.js';
@@ -7,6 +7,7 @@ import { Peer } from './mooncake-peer.mjs';
 import { alternating, ourMemory, theirReader } from './mooncake-readers.mjs';
 import { report } from './mooncake-report.mjs';
 import { workloads } from './mooncake-workloads.mjs';
+import { busySeconds, cpuByThread } from './processors.mjs';
 
 /** Runs of each reader and workload, alternating. */
 const RUNS = 7;
@@ -18,6 +19,9 @@ const HOST = '127.0.0.1';
 
 /** Mooncake 0.3.13 refuses more than 2048 requests at once over TCP; about 1000 are what it reads fastest in. */
 const BATCH = 1000;
+
+/** What ticks may be wrong by, a few at either end of a read. */
+const TICKS_SECONDS = 0.03;
 
 /** Defaults of `pull`. */
 const wire = { queuePairs: undefined, readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, signal: undefined };
@@ -59,6 +63,7 @@ async function ourReader({ session, ...what }) {
   return {
     async read() {
       memory.clear();
+      const busy = busySeconds();
       const usage = process.cpuUsage();
       const began = performance.now();
       const connection = await connectTcp(descriptor, { ...wire, sessionId: session });
@@ -71,10 +76,11 @@ async function ourReader({ session, ...what }) {
       });
       const seconds = (performance.now() - began) / 1000;
       const { user, system } = process.cpuUsage(usage);
+      const allCpuSeconds = busySeconds() - busy;
       await connection.close();
       await memory.check();
       const reads = outcome.lanes.reduce((sum, lane) => sum + lane.workRequests, 0);
-      return { seconds, cpuSeconds: (user + system) / 1e6, bytes: memory.bytes, reads };
+      return { seconds, cpuSeconds: (user + system) / 1e6, allCpuSeconds, bytes: memory.bytes, reads };
     },
     async close() {
       await local.close();
@@ -83,26 +89,17 @@ async function ourReader({ session, ...what }) {
   };
 }
 
-/** Adds what the seed's process, and the busiest of its threads, ran for meanwhile. It does nothing else. */
+/** Adds what the seed's process, and the busiest of its threads, ran for meanwhile, and what others took of the processors. */
 function besideSeed(seed, read) {
   return {
     async read() {
       const before = cpuByThread(seed.process.pid);
       const result = await read();
       const spent = [...cpuByThread(seed.process.pid)].map(([thread, seconds]) => seconds - (before.get(thread) ?? 0));
-      return {
-        ...result,
-        seedCpuSeconds: spent.reduce((sum, seconds) => sum + seconds, 0),
-        seedBusiestThreadSeconds: Math.max(...spent),
-      };
+      const seedCpuSeconds = spent.reduce((sum, seconds) => sum + seconds, 0);
+      const others = result.allCpuSeconds - result.cpuSeconds - seedCpuSeconds;
+      const othersShare = Math.max(0, others - TICKS_SECONDS) / (result.seconds * availableParallelism());
+      return { ...result, seedCpuSeconds, seedBusiestThreadSeconds: Math.max(...spent), othersShare };
     },
   };
-}
-
-/** Seconds that each thread of a process ran, of the scheduler's nanoseconds. */
-function cpuByThread(pid) {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  return new Map(
-    threads.map((thread) => [thread, Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e9]),
-  );
 }

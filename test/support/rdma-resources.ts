@@ -1,6 +1,7 @@
 /** What processes hold of the RDMA devices of this machine. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 const kinds = { queuePairs: 'qp', completionQueues: 'cq', protectionDomains: 'pd', memoryRegions: 'mr' } as const;
 
@@ -20,6 +21,11 @@ export function rdmaHeldBy(pid: number): RdmaHeld {
     const resources = listed(kind) as readonly { readonly pid?: number }[];
     return resources.filter((resource) => threads.has(resource.pid ?? 0)).length;
   });
+}
+
+/** Packets that a Soft-RoCE device has sent since it was made: what tells that a read is under way. */
+export async function sentPackets(device: string): Promise<number> {
+  return Number(await readFile(`/sys/class/infiniband/${device}/ports/1/hw_counters/sent_pkts`, 'utf8'));
 }
 
 function ofEachKind(count: (kind: string) => number): RdmaHeld {

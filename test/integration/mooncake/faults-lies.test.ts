@@ -6,7 +6,7 @@ import { p0, p1, p3, type Profile } from '../../support/mooncake/simulated/profi
 import { SimulatedSeed, type SimulatedSeedOptions } from '../../support/mooncake/simulated/seed.js';
 import type { Fault } from '../../support/mooncake/simulated/tcp-service.js';
 import type { JsonObject } from '../../support/mooncake/simulated/wire.js';
-import { assertArrived, bytesOf, failure, pullFrom, tcpVersions, tensorsOf, weightsOf } from './faults-support.js';
+import { assertArrived, bytesOf, failure, pullFrom, tcpVersions, tensorsOf, weightsOf } from '../../support/mooncake/faults.js';
 
 const weights = weightsOf(1);
 const [first, second] = weights.buffers;

@@ -17,7 +17,7 @@ import { ask, Body, messageType, type Json } from '../../support/mooncake/simula
 import { gidOf, NicDouble } from '../../support/nic-double.js';
 import { scriptedPeer } from '../../support/raw-peer.js';
 import { shared } from '../target/support.js';
-import { assertArrived, bytesOf, failure, pullFrom, tensorsOf, tensorsOfPeer, weightsOf } from './faults-support.js';
+import { assertArrived, bytesOf, failure, pullFrom, tensorsOf, tensorsOfPeer, weightsOf } from '../../support/mooncake/faults.js';
 import { host, startPeer } from './support.js';
 
 const server = await startServer();

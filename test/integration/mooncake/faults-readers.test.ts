@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { readFile, readdir } from 'node:fs/promises';
 import { after, describe, test, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fetchDescriptor, tcpDescriptor } from '#src/handshake/index.js';
 import { seedTensors, type Seed } from '#src/seed/index.js';
 import { eventually } from '../../support/eventually.js';
 import { MooncakePeer, pattern, versions, whySkip } from '../../support/mooncake/peer.js';
 import { takeOwnStock, takeStock } from '../../support/mooncake/usage.js';
-import { rawReader, stop, timed } from './faults-support.js';
+import { rawReader, stop, timed } from '../../support/mooncake/faults.js';
 import { host } from './support.js';
 
 const filled = 'readers';
@@ -65,12 +66,16 @@ async function untaken(port: number): Promise<readonly number[]> {
 /** A real reader that stands still in the middle of a read of ours: what it does not take waits at our end. */
 async function stuckReader(peer: MooncakePeer, { seed, address, tcpPort }: Offer): Promise<void> {
   await eventually('reader that is stuck in the middle', async () => {
-    const reading = peer.read(seed.summary.sessionId, { all: String(address) }).catch(() => undefined);
-    await eventually('connection', async () => ((await untaken(tcpPort)).length > 0 ? true : undefined), 5000).catch(() => undefined);
-    await stop(peer.process);
-    if ((await untaken(tcpPort)).some((count) => count > 0)) return true;
-    // It had all of it already.
-    peer.process.kill('SIGCONT');
+    let done = false;
+    const end = (): void => void (done = true);
+    const reading = peer.read(seed.summary.sessionId, { all: String(address) }).then(end, end);
+    // Step by step: all at once would be over before anybody has looked.
+    while (!done) {
+      await stop(peer.process);
+      if ((await untaken(tcpPort)).some((count) => count > 0)) return true;
+      peer.process.kill('SIGCONT');
+      await sleep(1);
+    }
     await reading;
     return undefined;
   });

@@ -1,9 +1,8 @@
 /** Peers that die while they are read, and peers that are started again at the same port: never a byte of one for a byte of the other. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { SessionTensor } from '#src/target/index.js';
-import { eventually } from '../../support/eventually.js';
-import { MooncakePeer, pattern, versions, whySkip } from '../../support/mooncake/peer.js';
+import { versions, whySkip } from '../../support/mooncake/peer.js';
+import { prepare, replace, start, type Started } from '../../support/mooncake/restart.js';
 import { p0, p1, p3 } from '../../support/mooncake/simulated/profiles.js';
 import { SimulatedSeed } from '../../support/mooncake/simulated/seed.js';
 import type { Fault } from '../../support/mooncake/simulated/tcp-service.js';
@@ -14,95 +13,42 @@ import {
   failure,
   pullFrom,
   sglangAt,
-  slowly,
+  slowlyFrom,
   tensorsOf,
-  tensorsOfPeer,
   twoFreePorts,
   weightsOf,
-  type SglangAnswer,
-} from './faults-support.js';
+} from '../../support/mooncake/faults.js';
 import { host } from './support.js';
-
-const layout = [
-  ['small', 1],
-  ['large', 24 * 2 ** 20 + 1],
-  ['odd', 77_777],
-] as const;
-
-interface Started {
-  readonly peer: MooncakePeer;
-  readonly session: string;
-  readonly tensors: readonly SessionTensor[];
-  readonly expected: ReadonlyMap<string, Buffer>;
-}
-
-/** A Mooncake process that takes its two ports from these on; filled, registered, and up but for its ports. */
-async function prepare(version: string, filled: string, port: number): Promise<{ peer: MooncakePeer; placed: Started['tensors'] }> {
-  const [first, last] = [String(port), String(port + 1)];
-  // Releases before 0.3.11 know the misspelt names only.
-  const ports = { MC_MIN_RPC_PORT: first, MC_MAX_RPC_PORT: last, MC_MIN_PRC_PORT: first, MC_MAX_PRC_PORT: last };
-  const peer = MooncakePeer.start(version, { MC_FORCE_TCP: '1', ...ports });
-  return { peer, placed: tensorsOfPeer(await peer.allocate(layout, { filled })) };
-}
-
-/** Up at the session that is asked for, if any. The engine takes its two ports in whichever order: it is started until the order fits. */
-async function start(version: string, filled: string, port: number, at?: string): Promise<Started> {
-  return eventually(`Mooncake ${version} at ${at ?? String(port)}`, async () => {
-    const { peer, placed } = await prepare(version, filled, port);
-    const session = await peer.initialize(host);
-    if (session !== (at ?? session)) {
-      await peer.kill();
-      return undefined;
-    }
-    await peer.register();
-    return { peer, session, tensors: placed, expected: expectedAt(placed, filled) };
-  });
-}
-
-/** The bytes of each tensor of memory that was filled from the first one on. */
-function expectedAt(placed: readonly SessionTensor[], filled: string): ReadonlyMap<string, Buffer> {
-  const base = placed.reduce((least, { address }) => (address < least ? address : least), 2n ** 64n);
-  const all = pattern(filled, 25 * 2 ** 20);
-  return new Map(
-    placed.map(({ name, address, bytes }) => {
-      const offset = Number(address - base);
-      return [name, all.subarray(offset, offset + Number(bytes))];
-    }),
-  );
-}
 
 const afresh = /^the source changed, and was asked and read anew: /;
 
 for (const version of versions) {
+  const spawn = { version, host, env: { MC_FORCE_TCP: '1' }, megabytes: 24 };
+
   describe(`Mooncake ${version}`, { skip: whySkip(version) }, () => {
     test('killed while it is read: ERR_PEER_LOST, and nothing of it is held', async () => {
-      const port = await twoFreePorts();
-      const warm = await start(version, 'warm', port);
-      assertArrived(await pullFrom({ session: { id: warm.session, tensors: warm.tensors } }), warm.expected);
+      const { peer, session: id, tensors, expected } = await start({ ...spawn, filled: 'warm' });
+      const session = { id, tensors };
+      assertArrived(await pullFrom({ session }), expected);
       const check = await takeOwnStock();
-      const began: { at?: number } = {};
+      let killed = 0;
       const midRead = (): void => {
-        began.at = performance.now();
-        warm.peer.process.kill('SIGKILL');
+        killed = performance.now();
+        peer.process.kill('SIGKILL');
       };
-      const running = pullFrom({ session: { id: warm.session, tensors: warm.tensors } }, { ...slowly, sliceBytes: 1024, midRead });
-      const { peer, message } = await failure(running, 'ERR_PEER_LOST');
-      assert.equal(peer, warm.session);
-      assert.match(message, /failed after \d+ bytes/);
-      // The connections break at once; then it is asked, for three seconds at most, whether it has changed.
-      assert.ok(performance.now() - (began.at ?? 0) < 8000);
+      const error = await failure(pullFrom({ session }, { ...slowlyFrom(version), midRead }), 'ERR_PEER_LOST');
+      // The connections break at once; then it has three seconds to say whether it has changed.
+      assert.ok(performance.now() - killed < 15_000);
+      assert.equal(error.peer, id);
+      assert.match(error.message, /failed after \d+ bytes/);
       await check();
     });
 
-    test('started again at the same port between discovery and reading: its new bytes, or an error where nobody says where they are', async () => {
-      const port = await twoFreePorts();
-      const before = await start(version, 'before', port);
-      await before.peer.kill();
-      // Nobody has asked it anything yet: else its port would be taken for a minute, since the engine is the one that hangs up.
-      const now = await start(version, 'now', port, before.session);
+    test('started again at the same port between discovery and reading: its new bytes; an error where nobody says where they are', async () => {
+      const before = await start({ ...spawn, filled: 'before' });
+      const now = await replace(before, { ...spawn, filled: 'now' });
       let asked = 0;
-      const url = await sglangAt(() => (asked++ === 0 ? before : now));
-      const result = await pullFrom({ sglang: url });
+      const result = await pullFrom({ sglang: await sglangAt(() => (asked++ === 0 ? before : now)) });
       assertArrived(result, now.expected);
       assert.match(result.notes[0] ?? '', afresh);
       const stale = pullFrom({ session: { id: now.session, tensors: before.tensors } });
@@ -110,22 +56,17 @@ for (const version of versions) {
     });
 
     test('killed while it is read, and started again: its new bytes', async () => {
-      const before = await start(version, 'before', await twoFreePorts());
-      // Where it comes back is known to be free, and so are its bytes: it is soon there.
-      const port = await twoFreePorts();
-      const { peer, placed } = await prepare(version, 'now', port);
-      let coming: Promise<SglangAnswer> | undefined;
+      const before = await start({ ...spawn, filled: 'before' });
+      // All but up: it is soon there.
+      const next = await prepare({ ...spawn, filled: 'now' }, await twoFreePorts());
+      let coming: Promise<Started> | undefined;
       const url = await sglangAt(() => coming ?? before);
       const midRead = (): void => {
         before.peer.process.kill('SIGKILL');
-        coming = (async () => {
-          const session = await peer.initialize(host);
-          await peer.register();
-          return { session, tensors: placed };
-        })();
+        coming = next.up();
       };
-      const result = await pullFrom({ sglang: url }, { ...slowly, sliceBytes: 1024, midRead });
-      assertArrived(result, expectedAt(placed, 'now'));
+      const result = await pullFrom({ sglang: url }, { ...slowlyFrom(version), midRead });
+      assertArrived(result, (await coming)?.expected ?? new Map());
       assert.match(result.notes[0] ?? '', afresh);
     });
   });

@@ -12,7 +12,18 @@ import { SimulatedSeed, type SimulatedSeedOptions } from '../../support/mooncake
 import type { Fault } from '../../support/mooncake/simulated/tcp-service.js';
 import { messageType, type Message } from '../../support/mooncake/simulated/wire.js';
 import { gidOf, NicDouble } from '../../support/nic-double.js';
-import { assertArrived, bytesOf, failure, pullFrom, slowly, stop, tensorsOf, tensorsOfPeer, timed, weightsOf } from './faults-support.js';
+import {
+  assertArrived,
+  bytesOf,
+  failure,
+  pullFrom,
+  slowlyFrom,
+  stop,
+  tensorsOf,
+  tensorsOfPeer,
+  timed,
+  weightsOf,
+} from '../../support/mooncake/faults.js';
 import { host } from './support.js';
 
 const lateMs = 4000;
@@ -115,7 +126,7 @@ describe('a peer over TCP', { concurrency: true }, () => {
             peer.process.kill('SIGSTOP');
             goOn();
           };
-          const running = pullFrom({ session: { id: session, tensors } }, { ...slowly, sliceBytes: 1024, midRead });
+          const running = pullFrom({ session: { id: session, tensors } }, { ...slowlyFrom(version), midRead });
           assertArrived(await running, expectedOfReal());
         },
       );
@@ -186,7 +197,7 @@ describe('a peer over TCP', { concurrency: true }, () => {
             timed(failure(pullFrom({ session: { id: asleep.session, tensors: asleep.tensors } }), 'ERR_STALLED')),
             timed(
               failure(
-                pullFrom({ session: { id: falling.session, tensors: falling.tensors } }, { ...slowly, sliceBytes: 1024, midRead }),
+                pullFrom({ session: { id: falling.session, tensors: falling.tensors } }, { ...slowlyFrom(version), midRead }),
                 'ERR_STALLED',
               ),
             ),

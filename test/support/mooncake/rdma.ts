@@ -14,7 +14,7 @@ export const thoroughly: readonly string[] = versions.filter(
  * Mooncake pairs any device of a reader with any of a seed, by chance, and waits for ever for a read between two that do not reach each
  * other; the rails of this machine are separate networks, so it is told to pair devices of one name.
  */
-const environment = { MC_GID_INDEX: String(GID_INDEX), MC_ENABLE_DEST_DEVICE_AFFINITY: '1' };
+export const environment = { MC_GID_INDEX: String(GID_INDEX), MC_ENABLE_DEST_DEVICE_AFFINITY: '1' };
 
 export interface RunningPeer {
   readonly peer: MooncakePeer;

@@ -7,18 +7,20 @@ import { createServer } from 'node:http';
 import { after } from 'node:test';
 import { WeightcastError, type ErrorCode } from '#src/errors.js';
 import { pull, type PullProgress, type PullResult, type PullSettings, type SessionTensor } from '#src/target/index.js';
-import { pattern } from '../../support/cluster.js';
-import { eventually } from '../../support/eventually.js';
-import type { Placed as PlacedByPeer } from '../../support/mooncake/peer.js';
-import { place } from '../../support/mooncake/simulated/memory.js';
-import { p1, p3 } from '../../support/mooncake/simulated/profiles.js';
-import { host } from './support.js';
+import { pattern } from '../cluster.js';
+import type { Placed as PlacedByPeer } from './peer.js';
+import { place } from './simulated/memory.js';
+import { p1, p3 } from './simulated/profiles.js';
 
-/** As of pulls here, where a test does not say otherwise. */
-export const local = { host, transport: 'tcp' } as const;
+const host = '127.0.0.1';
 
-/** Reads that are small and one after the other, so that there is a middle. */
-export const slowly = { connections: 1, sliceBytes: 4096 };
+/** Of pulls, where a test does not say otherwise. */
+const local = { host, transport: 'tcp' } as const;
+
+/** Reads that are small and one after the other, so that there is a middle; each takes the oldest release a connection. */
+export function slowlyFrom(version: string): Pick<PullSettings, 'connections' | 'sliceBytes'> {
+  return { connections: 1, sliceBytes: version === '0.3.9' ? 4096 : 1024 };
+}
 
 /** Both versions of the TCP service; a read that is refused is a closed connection in the first, a status in the second. */
 export const tcpVersions = [p1, p3] as const;
@@ -112,12 +114,12 @@ export async function failure(running: PromiseLike<unknown>, ...codes: readonly 
 /** Stops a process, and waits until none of its threads runs any more. */
 export async function stop({ pid = 0 }: ChildProcess): Promise<void> {
   process.kill(pid, 'SIGSTOP');
-  await eventually(`stop of process ${pid}`, async () => {
+  for (;;) {
     const tasks = await readdir(`/proc/${pid}/task`);
     const states = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, 'utf8')));
     // "pid (name) state …"
-    return states.every((text) => text.slice(text.lastIndexOf(')') + 2).startsWith('T')) ? true : undefined;
-  });
+    if (states.every((text) => text.slice(text.lastIndexOf(')') + 2).startsWith('T'))) return;
+  }
 }
 
 /** How long something took, ms, and what came of it. */
