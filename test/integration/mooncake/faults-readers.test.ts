@@ -66,11 +66,11 @@ async function untaken(port: number): Promise<readonly number[]> {
 /** A real reader that stands still in the middle of a read of ours: what it does not take waits at our end. */
 async function stuckReader(peer: MooncakePeer, { seed, address, tcpPort }: Offer): Promise<void> {
   await eventually('reader that is stuck in the middle', async () => {
-    let done = false;
-    const end = (): void => void (done = true);
+    const read = { done: false };
+    const end = (): void => void (read.done = true);
     const reading = peer.read(seed.summary.sessionId, { all: String(address) }).then(end, end);
     // Step by step: all at once would be over before anybody has looked.
-    while (!done) {
+    while (!read.done) {
       await stop(peer.process);
       if ((await untaken(tcpPort)).some((count) => count > 0)) return true;
       peer.process.kill('SIGCONT');
