@@ -11,6 +11,6 @@ if (name === undefined) {
 } else if (!Object.hasOwn(comparisons, name)) {
   console.error(`compare: there is no '${name}'; without a name all are listed`);
   process.exitCode = 2;
-} else if (!(await comparisons[name].measure())) {
+} else if (!(await comparisons[name].measure(process.argv[3]))) {
   process.exitCode = 1;
 }

@@ -3,7 +3,8 @@ import { compared, median, table } from './statistics.mjs';
 
 /**
  * Prints one workload's runs and what they come to.
- * @param {{ name: string, runs: { who: string, bytes: number, seconds: number, cpuSeconds: number, seedCpuSeconds?: number, reads?: number }[] }} measured
+ * @param {{ name: string, runs: { who: string, bytes: number, seconds: number, cpuSeconds: number, reads?: number,
+ * seedCpuSeconds?: number, seedBusiestThreadSeconds?: number }[] }} measured
  * `cpuSeconds` of the reading process; `seedCpuSeconds` of the seed's; `reads` of ours
  * @param {number} leastRatio ours over theirs, by the medians of the rates
  * @param {string} over the transport, for people
@@ -30,8 +31,15 @@ export function report({ name, runs }, leastRatio, over) {
   ];
   rows.push(['median', ...medians('theirs'), ...medians('ours'), '', result.ratio.toFixed(2)]);
   const holds = result.ratio >= leastRatio;
+  const seedThread = (who) => median(who.map(({ seedBusiestThreadSeconds, seconds }) => seedBusiestThreadSeconds / seconds));
+  const seedBusiestThread = withSeed ? { ours: seedThread(ours), theirs: seedThread(theirs) } : undefined;
   console.log(`\n${name}, over ${over}\n\n${table(rows)}\n`);
   console.log(`ratio of the medians ${result.ratio.toFixed(2)}, pairs from ${result.lowest.toFixed(2)} to ${result.highest.toFixed(2)}`);
+  if (withSeed) {
+    const percent = (share) => `${(100 * share).toFixed(0)} %`;
+    const { ours: our, theirs: their } = seedBusiestThread;
+    console.log(`the seed's busiest thread ran ${percent(their)} of the time while Mooncake read, ${percent(our)} while Weightcast did`);
+  }
   console.log(`${holds ? 'holds' : 'FAILED'}: at least ${leastRatio.toFixed(2)} is asked for`);
-  return { name, leastRatio, holds, ...result, cpuSecondsPerGB, seedCpuSecondsPerGB, runs };
+  return { name, leastRatio, holds, ...result, cpuSecondsPerGB, seedCpuSecondsPerGB, seedBusiestThread, runs };
 }

@@ -14,16 +14,20 @@ export const title = `reading from a Mooncake ${version} seed beside Mooncake's 
 /** Above this load average, something else wants the processors. */
 const QUIET_LOAD = 0.7;
 
-/** @returns {Promise<boolean>} whether every threshold holds */
-export async function measure() {
+/**
+ * @param {string} [only] `tcp` or `rdma`; default both
+ * @returns {Promise<boolean>} whether every threshold holds
+ */
+export async function measure(only) {
+  if (![undefined, 'tcp', 'rdma'].includes(only)) throw new Error(`compare: mooncake has the parts tcp and rdma, not '${only}'`);
   const load = loadavg()[0];
   if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the ratios will be noisy`);
-  const tcp = await measureTcp();
-  const rdma = await measureRdma();
-  const holds = tcp.holds && rdma.holds;
+  const tcp = only === 'rdma' ? undefined : await measureTcp();
+  const rdma = only === 'tcp' ? undefined : await measureRdma();
+  const holds = (tcp?.holds ?? true) && (rdma?.holds ?? true);
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
   const weightcast = `${git('rev-parse', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
-  const file = path.join(root, 'build/compare/mooncake.json');
+  const file = path.join(root, `build/compare/mooncake${only === undefined ? '' : `-${only}`}.json`);
   mkdirSync(path.dirname(file), { recursive: true });
   const record = {
     schemaVersion: 1,

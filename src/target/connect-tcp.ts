@@ -41,7 +41,7 @@ export async function connectTcp(descriptor: SegmentDescriptor, options: Connect
     maxSegments: 1024,
     maxMessage: 0xffff_ffff,
     // Our seed's threads send what is in the cache still; Mooncake's one I/O thread rests between two requests.
-    sliceBytes: descriptor.weightcast === undefined ? 4 << 20 : 1 << 20,
+    sliceBytes: descriptor.weightcast === undefined ? 8 << 20 : 1 << 20,
     notes: [],
     close,
   };

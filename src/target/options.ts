@@ -80,7 +80,7 @@ export interface PullSettings {
   readonly connections?: number;
   /**
    * Largest read. Default 1 MiB: over RDMA it saturates 400 Gb/s at 16 in flight; over TCP larger ones leave the cache. Over TCP from
-   * Mooncake 4 MiB, since its seeds rest between two reads.
+   * Mooncake 8 MiB, since its seeds rest between two reads.
    */
   readonly sliceBytes?: number;
   /** Read tensor by tensor instead of merging neighbours; for measuring what merging brings. Default false. */

@@ -177,6 +177,7 @@ TEST_P(TcpLaneProtocol, ASilentPeerIsNotWaitedForOncePerConnection) {
   TcpLaneOptions options = lane_options(peer.port(), GetParam());
   options.stall_timeout = 1s;
   std::vector<std::shared_ptr<Lane>> lanes;
+  lanes.reserve(8);
   for (int i = 0; i < 8; ++i) lanes.push_back(connected(options));
   const auto start = std::chrono::steady_clock::now();
   Pull pull(test::random_region(4096, 4), std::move(lanes));  // one slice, which is given back

@@ -22,7 +22,8 @@
 namespace weightcast::transport::tcp {
 namespace {
 
-constexpr std::size_t kMostConnections = 4096;
+// Mooncake up to 0.3.12 opens a connection for each tensor of a batch, all of them at once.
+constexpr std::size_t kMostConnections = 16384;
 constexpr unsigned kMostThreads = 64;
 constexpr int kOutOfDescriptorsPauseMs = 100;
 

@@ -1,7 +1,7 @@
 /** The one listening thread of a Mooncake process: a connection at a time, one message each. */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { after } from 'node:test';
-import { ByteSource, frameOf, receive, type Json, type Message } from './wire.js';
+import { ByteSource, frameOf, receive, reset, type Json, type Message } from './wire.js';
 
 /** `undefined` closes without a reply. */
 export type Handler = (message: Message) => Promise<Json | undefined> | Json | undefined;
@@ -45,7 +45,7 @@ export class SimulatedListener {
   /** Gives the port back and resets all connections, as the death of a process does. */
   async kill(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
     await closed;
   }
 

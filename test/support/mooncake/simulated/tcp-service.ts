@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { after } from 'node:test';
 import { bytesAt, type SimulatedBuffer } from './memory.js';
 import type { Profile } from './profiles.js';
-import { ByteSource } from './wire.js';
+import { ByteSource, reset } from './wire.js';
 
 const statusOk = Buffer.from('000000005654434d', 'hex');
 const statusRejected = Buffer.from('010000005654434d', 'hex');
@@ -81,7 +81,7 @@ export async function serveTcp(
       const answer = await fault({ bytes: Buffer.concat([status, bytes]), statusBytes: status.length, number: answers++ });
       if (answer.then === 'reset') {
         // What was written before a reset may never arrive; this is to.
-        socket.write(answer.bytes, () => socket.resetAndDestroy());
+        socket.write(answer.bytes, () => reset(socket));
         return;
       }
       socket.write(answer.bytes);
@@ -95,7 +95,7 @@ export async function serveTcp(
   const leave = (): void => void server.close();
   const kill = async (): Promise<void> => {
     const closed = new Promise((resolve) => server.close(resolve));
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) reset(socket);
     await closed;
   };
   after(kill);

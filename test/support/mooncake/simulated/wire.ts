@@ -39,6 +39,15 @@ export function frameOf(type: number, value: Json): Buffer {
   return Buffer.concat([head, text]);
 }
 
+/**
+ * Ends a connection as the death of a process does. One that is saying good-bye already is left to that: libuv refuses to reset it, and
+ * Node (20) never closes it then, nor ends.
+ */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** The bytes of a connection, in pieces of the sizes asked for. */
 export class ByteSource {
   readonly #chunks: AsyncIterator<Buffer>;
