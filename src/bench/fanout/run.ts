@@ -1,10 +1,9 @@
 /** `bench fanout`: several targets that read from one seed at the same time. */
 import { WeightcastError } from '../../errors.js';
 import { ceilingOf, linkOf } from '../link/link.js';
-import { machineFacts } from '../machine.js';
+import { Run } from '../run-facts.js';
 import { CpuMeter } from '../measure/cpu.js';
 import type { TimedPull } from '../measure/timed-pull.js';
-import { commandLine } from '../metadata/command-line.js';
 import type { Depth } from '../read/options.js';
 import { Reader } from '../read/reader.js';
 import { type FanoutReport, schemaVersion } from '../report/report.js';
@@ -34,9 +33,7 @@ export interface FanoutBenchOptions {
  */
 export async function benchFanout(options: FanoutBenchOptions): Promise<FanoutReport> {
   const { wire, depth, size, repetitions, signal, tell } = options;
-  const startedAt = new Date();
-  const started = performance.now();
-  const machine = machineFacts();
+  const clock = new Run();
   await using target = await openTarget(options.target, signal);
   const readers: Reader[] = [];
   try {
@@ -81,10 +78,7 @@ export async function benchFanout(options: FanoutBenchOptions): Promise<FanoutRe
     return {
       schemaVersion,
       benchmark: 'fanout',
-      startedAt: startedAt.toISOString(),
-      tookMs: performance.now() - started,
-      commandLine: commandLine(process.argv.slice(2)),
-      machine,
+      ...clock.facts(),
       seed: target.own ? 'own process' : 'elsewhere',
       link,
       settings: {

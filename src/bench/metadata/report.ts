@@ -1,5 +1,5 @@
 /** What `bench metadata` finds: its JSON. */
-import type { MachineFacts } from '../machine.js';
+import type { RunFacts } from '../run-facts.js';
 import type { Spread } from '../statistics.js';
 
 /** Changes with every change that a reader of the JSON would have to know of. */
@@ -47,15 +47,9 @@ export interface ResidentRow {
   readonly bytesPer1000Workers: Spread;
 }
 
-export interface MetadataReport {
+export interface MetadataReport extends RunFacts {
   readonly schemaVersion: typeof schemaVersion;
   readonly benchmark: 'metadata';
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly tookMs: number;
-  /** Without passwords. */
-  readonly commandLine: string;
-  readonly machine: MachineFacts;
   readonly server: {
     readonly address: string;
     readonly own: boolean;

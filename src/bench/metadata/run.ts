@@ -4,11 +4,11 @@ import { WeightcastError } from '../../errors.js';
 import { Generators } from '../load/generators.js';
 import type { WorkerSet } from '../load/job.js';
 import { publishRequests } from '../load/requests.js';
-import { machineFacts, type MachineFacts } from '../machine.js';
+import type { MachineFacts } from '../machine.js';
+import { Run } from '../run-facts.js';
 import { foreignSubject, type Subject } from '../server/subject.js';
 import { metricsUsage } from '../server/usage.js';
 import { Bench } from './bench.js';
-import { commandLine } from './command-line.js';
 import { type Measured, rowOf } from './measured.js';
 import { notesOf } from './notes.js';
 import type { MetadataBenchOptions } from './options.js';
@@ -26,9 +26,8 @@ const mostGenerators = 8;
  * Rejects with what the server answers when it fails; ERR_SERVER_UNREACHABLE; ERR_ABORTED when the signal fires.
  */
 export async function benchMetadata(options: MetadataBenchOptions): Promise<MetadataReport> {
-  const startedAt = new Date();
-  const started = performance.now();
-  const machine = machineFacts();
+  const clock = new Run();
+  const { machine } = clock;
   // One core is the server's.
   await using generators = new Generators(Math.min(Math.max(machine.cores - 1, 1), mostGenerators));
   const run = randomBytes(3).toString('hex');
@@ -42,10 +41,7 @@ export async function benchMetadata(options: MetadataBenchOptions): Promise<Meta
   return {
     schemaVersion,
     benchmark: 'metadata',
-    startedAt: startedAt.toISOString(),
-    tookMs: performance.now() - started,
-    commandLine: commandLine(process.argv.slice(2)),
-    machine,
+    ...clock.facts(),
     server,
     settings: {
       repetitions: options.repetitions,

@@ -2,10 +2,9 @@
 import { WeightcastError } from '../../errors.js';
 import type { PullPhase, PullResult } from '../../target/index.js';
 import { ceilingOf, linkOf } from '../link/link.js';
-import { machineFacts } from '../machine.js';
+import { Run } from '../run-facts.js';
 import { CpuMeter } from '../measure/cpu.js';
 import { timedPull, type TimedPull } from '../measure/timed-pull.js';
-import { commandLine } from '../metadata/command-line.js';
 import { lanesOf } from '../read/row.js';
 import { type ModelReport, type Phases, schemaVersion } from '../report/report.js';
 import { requireMemory, totalBytes } from '../source/memory.js';
@@ -23,9 +22,7 @@ const sliceBytes = 2 ** 20;
 /** Rejects with what the pull rejects with, ERR_OUT_OF_MEMORY when this machine is too small, ERR_ABORTED when the signal fires. */
 export async function benchModel(options: ModelBenchOptions): Promise<ModelReport> {
   const { shapes, scale, repetitions, depth, wire, signal, tell } = options;
-  const startedAt = new Date();
-  const started = performance.now();
-  const machine = machineFacts();
+  const clock = new Run();
   const bytes = totalBytes(shapeSet(shapes, scale));
   requireMemory('start' in options.target ? 2n * bytes : bytes, 'start' in options.target ? 'a seed and a target beside it' : 'the target');
   await using target = await openTarget(options.target, signal);
@@ -68,10 +65,7 @@ export async function benchModel(options: ModelBenchOptions): Promise<ModelRepor
   return {
     schemaVersion,
     benchmark: 'model',
-    startedAt: startedAt.toISOString(),
-    tookMs: performance.now() - started,
-    commandLine: commandLine(process.argv.slice(2)),
-    machine,
+    ...clock.facts(),
     seed: target.own ? 'own process' : 'elsewhere',
     link,
     settings: { shapes, scale, repetitions, outstanding: depth.outstanding ?? null, queuePairs: depth.queuePairs ?? null },

@@ -1,8 +1,7 @@
 /** `bench read`: reads of given sizes, one size after the other. */
 import { WeightcastError } from '../../errors.js';
 import { linkOf } from '../link/link.js';
-import { machineFacts } from '../machine.js';
-import { commandLine } from '../metadata/command-line.js';
+import { Run } from '../run-facts.js';
 import { type ReadReport, schemaVersion } from '../report/report.js';
 import { openTarget } from '../source/target.js';
 import { findingsOf } from './findings.js';
@@ -20,9 +19,7 @@ import { runPerftest } from '../perftest/run.js';
  */
 export async function benchRead(options: ReadBenchOptions): Promise<ReadReport> {
   const { run, sizes, depth, wire, signal, tell } = options;
-  const startedAt = new Date();
-  const started = performance.now();
-  const machine = machineFacts();
+  const clock = new Run();
   await using target = await openTarget(options.target, signal);
   using reader = await Reader.open(target.address, wire, signal);
   requireSizes(sizes, reader.bytes);
@@ -50,10 +47,7 @@ export async function benchRead(options: ReadBenchOptions): Promise<ReadReport> 
   return {
     schemaVersion,
     benchmark: 'read',
-    startedAt: startedAt.toISOString(),
-    tookMs: performance.now() - started,
-    commandLine: commandLine(process.argv.slice(2)),
-    machine,
+    ...clock.facts(),
     seed: target.own ? 'own process' : 'elsewhere',
     link,
     settings,

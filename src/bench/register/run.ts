@@ -4,8 +4,7 @@ import { closeRails, openRails } from '../../rails.js';
 import { placeTensors } from '../../model/tensor.js';
 import { Region } from '../../region.js';
 import { throwIfAborted, toWeightcastError } from '../../errors.js';
-import { machineFacts } from '../machine.js';
-import { commandLine } from '../metadata/command-line.js';
+import { Run } from '../run-facts.js';
 import type { ShapeSetName } from '../model/names.js';
 import { shapeSet } from '../model/shape-sets.js';
 import { type RegisterReport, type RegisterRow, schemaVersion } from '../report/report.js';
@@ -36,9 +35,7 @@ const atATime = 64;
 
 /** Rejects with ERR_RDMA_UNAVAILABLE, ERR_DEVICE_NOT_FOUND, ERR_MEMLOCK_LIMIT, ERR_REGISTRATION, ERR_OUT_OF_MEMORY, ERR_ABORTED. */
 export async function benchRegister(options: RegisterBenchOptions): Promise<RegisterReport> {
-  const startedAt = new Date();
-  const started = performance.now();
-  const machine = machineFacts();
+  const clock = new Run();
   const rails = await openRails({
     transport: 'rdma',
     devices: options.device === undefined ? undefined : [options.device],
@@ -53,10 +50,7 @@ export async function benchRegister(options: RegisterBenchOptions): Promise<Regi
     return {
       schemaVersion,
       benchmark: 'register',
-      startedAt: startedAt.toISOString(),
-      tookMs: performance.now() - started,
-      commandLine: commandLine(process.argv.slice(2)),
-      machine,
+      ...clock.facts(),
       device: nic.device,
       software,
       settings: { shapes: options.shapes, scale: options.scale, repetitions: options.repetitions },

@@ -1,22 +1,17 @@
 /** What `bench read`, `model`, `register` and `fanout` find: their JSON. docs/bench-schema.json says the same for programs. */
 import type { Link } from '../link/link.js';
-import type { MachineFacts } from '../machine.js';
 import type { Bound } from '../measure/bound.js';
 import type { CpuUse } from '../measure/cpu.js';
 import type { Latency } from '../measure/latency.js';
+import type { RunFacts } from '../run-facts.js';
 import type { Spread } from '../statistics.js';
 import type { PullPhase } from '../../target/index.js';
 
 /** Changes with every change that a reader of the JSON would have to know of. */
 export const schemaVersion = 1;
 
-interface ReportBase {
+interface ReportBase extends RunFacts {
   readonly schemaVersion: typeof schemaVersion;
-  /** ISO 8601. */
-  readonly startedAt: string;
-  readonly tookMs: number;
-  readonly commandLine: string;
-  readonly machine: MachineFacts;
   /** What limits the figures, and what to change, in sentences. */
   readonly findings: readonly string[];
   /** What must be known to read the figures. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { commandLine } from '#src/bench/metadata/command-line.js';
+import { commandLine } from '#src/bench/command-line.js';
 import { notesOf } from '#src/bench/metadata/notes.js';
 import { renderReport } from '#src/cli/bench/metadata-table.js';
 import type { CallsRow, MetadataReport } from '#src/bench/metadata/report.js';
