@@ -1,6 +1,6 @@
 // What a stage came to: numbers of test cases, as the test runners themselves counted them.
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/** @typedef {{ passed: number, failed: number, skipped: number, failures?: string[] }} Counts `failures`: what failed, where it is known by name */
 
 /** @returns {Counts} */
 export function none() {
@@ -9,7 +9,15 @@ export function none() {
 
 /** @param {Counts[]} list @returns {Counts} */
 export function sum(...list) {
-  return list.reduce((a, b) => ({ passed: a.passed + b.passed, failed: a.failed + b.failed, skipped: a.skipped + b.skipped }), none());
+  return list.reduce(
+    (a, b) => ({
+      passed: a.passed + b.passed,
+      failed: a.failed + b.failed,
+      skipped: a.skipped + b.skipped,
+      failures: [...(a.failures ?? []), ...(b.failures ?? [])],
+    }),
+    none(),
+  );
 }
 
 /** @param {Counts} counts */

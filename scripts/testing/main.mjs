@@ -30,7 +30,11 @@ for (const [index, stage] of selected.entries()) {
 const failed = results.filter((result) => !result.ok);
 console.log('\n=== summary');
 for (const result of results) console.log(verdict(result));
-if (failed.length > 0) console.log(`failed: ${failed.map((result) => result.stage.name).join(' ')}`);
+// Again, by name: a long log is often shown by its end only.
+for (const { stage, counts } of failed) {
+  console.log(`failed: ${stage.name}`);
+  for (const name of counts?.failures ?? []) console.log(`  ✗ ${name}`);
+}
 console.log(describe(sum(...results.map((result) => result.counts ?? none()))));
 process.exitCode = failed.length > 0 ? 1 : 0;
 

@@ -94,7 +94,10 @@ function outcomesOf(report) {
 
 /** @param {Map<string, Outcome>} outcomes */
 function tally(outcomes) {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const outcome of outcomes.values()) counts[outcome] += 1;
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
+  for (const [name, outcome] of outcomes) {
+    counts[outcome] += 1;
+    if (outcome === 'failed') counts.failures.push(name);
+  }
   return counts;
 }

@@ -10,7 +10,7 @@ const SUMMARY = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\
 
 /** @param {AsyncIterable<{ type: string, data: any }>} events */
 export default async function* report(events) {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, failures: [] };
   const names = []; // of the tests and suites around the current one, by nesting
   for await (const { type, data } of events) {
     if (type === 'test:start') {
@@ -42,15 +42,19 @@ function* ended(passed, data, names, counts) {
     const reason = data.skip ?? data.todo;
     yield `- skipped ${where}${title}${typeof reason === 'string' ? `: ${reason}` : ''}\n`;
   } else if (emptyFile) {
-    counts.failed += 1;
-    yield `✗ ${where}holds no test\n`;
+    yield failed(`${where}holds no test`, counts);
   } else if (passed) {
     counts.passed += 1;
     yield `✓ ${where}${title} (${data.details.duration_ms.toFixed(0)} ms)\n`;
   } else if (ownFailure) {
-    counts.failed += 1;
-    yield `✗ ${where}${title}\n${indent(explain(data.details.error))}\n`;
+    yield `${failed(`${where}${title}`, counts)}${indent(explain(data.details.error))}\n`;
   }
+}
+
+function failed(what, counts) {
+  counts.failed += 1;
+  counts.failures.push(what);
+  return `✗ ${what}\n`;
 }
 
 /** What the test threw, without the runner's own stack frames; for a file that crashed, how it ended. */

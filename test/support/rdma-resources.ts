@@ -23,9 +23,10 @@ export function rdmaHeldBy(pid: number): RdmaHeld {
   });
 }
 
-/** Packets that a Soft-RoCE device has sent since it was made: what tells that a read is under way. */
-export async function sentPackets(device: string): Promise<number> {
-  return Number(await readFile(`/sys/class/infiniband/${device}/ports/1/hw_counters/sent_pkts`, 'utf8'));
+/** Packets that Soft-RoCE devices have sent since they were made: what tells that a read is under way. */
+export async function sentPackets(devices: readonly string[]): Promise<number> {
+  const counts = devices.map((device) => readFile(`/sys/class/infiniband/${device}/ports/1/hw_counters/sent_pkts`, 'utf8'));
+  return (await Promise.all(counts)).reduce((sum, text) => sum + Number(text), 0);
 }
 
 function ofEachKind(count: (kind: string) => number): RdmaHeld {
