@@ -15,7 +15,7 @@ export interface ConnectionOptions {
   readonly url: string;
   /** How Redis' own list of clients calls this connection. */
   readonly name: string;
-  /** Longest wait for a reply, and a second more for each 16 MiB that are sent. Milliseconds. */
+  /** Longest wait for a reply, and a second more for each 16 MiB that are sent or expected. Milliseconds. */
   readonly timeoutMs: number;
   readonly logger: Logger;
   /** When given, Redis tells which of the keys that were read here have changed; `undefined`: any may have. */
@@ -71,10 +71,11 @@ export class RedisConnection {
     }
   }
 
-  /** Sends one command. Replies are text, with `bytes` buffers. */
-  send(args: readonly Argument[], options: { readonly bytes?: boolean } = {}): Promise<unknown> {
+  /** Sends one command. Replies are text, with `bytes` buffers. `expectedBytes`: about the length of the reply, where it may be large. */
+  send(args: readonly Argument[], options: { readonly bytes?: boolean; readonly expectedBytes?: number } = {}): Promise<unknown> {
     const typeMapping = options.bytes === true ? { typeMapping: this.#asBytes } : {};
-    return this.#bounded(args, (client) => client.sendCommand([...args], typeMapping));
+    const bytes = lengthOf(args) + (options.expectedBytes ?? 0);
+    return this.#bounded(bytes, (client) => client.sendCommand([...args], typeMapping));
   }
 
   /** Runs a script, which Redis keeps once it has seen it. */
@@ -90,7 +91,7 @@ export class RedisConnection {
 
   /** Runs commands as one transaction: all or none. */
   async transaction(commands: readonly (readonly Argument[])[]): Promise<void> {
-    await this.#bounded(commands.flat(), (client) => {
+    await this.#bounded(lengthOf(commands.flat()), (client) => {
       const multi = client.multi();
       for (const command of commands) multi.addCommand([...command]);
       return multi.exec();
@@ -112,11 +113,10 @@ export class RedisConnection {
     this.#client.destroy();
   }
 
-  async #bounded<T>(sent: readonly Argument[], run: (client: Client) => Promise<T>): Promise<T> {
+  async #bounded<T>(bytes: number, run: (client: Client) => Promise<T>): Promise<T> {
     const client = this.#client;
     if (this.#state === 'closed') throw new WeightcastError('ERR_STORE', 'the connection to Redis is closed');
     if (!client.isReady) throw new WeightcastError('ERR_STORE', `Redis cannot be reached: ${this.#reason}`);
-    const bytes = sent.reduce((sum, argument) => sum + argument.length, 0);
     const limitMs = this.#options.timeoutMs + Math.ceil((bytes / bytesASecond) * 1000);
     let settled = false;
     const watch = setTimeout(() => void this.#expire(client, () => settled, limitMs), limitMs);
@@ -210,6 +210,10 @@ export class RedisConnection {
     if (this.#state !== 'closed') this.#state = 'up';
     this.#options.onInvalidate?.(undefined);
   }
+}
+
+function lengthOf(args: readonly Argument[]): number {
+  return args.reduce((sum, argument) => sum + argument.length, 0);
 }
 
 /** Whether a certificate is the reason. */

@@ -13,7 +13,7 @@ export interface OpenRedisStoreOptions {
   readonly url: string;
   /** How long to try to connect; default 10 000. */
   readonly connectTimeoutMs?: number;
-  /** Longest wait for a reply, with a second more for each 16 MiB that are sent; default 2000. */
+  /** Longest wait for a reply, with a second more for each 16 MiB that are sent or expected; default 2000. */
   readonly commandTimeoutMs?: number;
   /**
    * Heartbeats of ModelExpress servers before 0.5 rewrite records and not summaries. Where such servers write to this Redis, listings must

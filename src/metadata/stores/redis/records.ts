@@ -23,8 +23,8 @@ interface KnownRecord {
   live: { readonly summary: string | null; readonly record: WorkerRecord };
 }
 
-/** The worker's lowest rank, its summary, and the source's attributes. */
-type Found = [rank: string, summary: string | null, attributes: string | null];
+/** The worker's lowest rank, its summary, the source's attributes, and the length of the record's text. */
+type Found = [rank: string, summary: string | null, attributes: string | null, recordBytes: number];
 
 export interface RecordsOptions {
   /** For reading hashes of workers; its invalidations go to `tracked`. */
@@ -62,17 +62,19 @@ export class Records {
       tracked.forget(key);
       return undefined;
     }
-    const [rank, summary, attributesText] = found;
+    const [rank, summary, attributesText, recordBytes] = found;
     const known = this.#known.get(key);
     const isKnown = known?.rank === rank && tracked.isCurrent(key, known.token);
-    const worker = isKnown ? withStatus(known, summary) : await this.#reads.read(`${rank}:${key}`, () => this.#read(key, rank));
+    const worker = isKnown
+      ? withStatus(known, summary)
+      : await this.#reads.read(`${rank}:${key}`, () => this.#read(key, rank, recordBytes));
     return worker === undefined ? undefined : { worker, source: attributes.decode(sourceId, attributesText) };
   }
 
-  async #read(key: string, rank: string): Promise<WorkerRecord | undefined> {
+  async #read(key: string, rank: string, expectedBytes: number): Promise<WorkerRecord | undefined> {
     const { reads, tracked } = this.#options;
     const token = tracked.token(key);
-    const reply = await reads.send(['HMGET', key, rank, statusField(Number(rank))], { bytes: true });
+    const reply = await reads.send(['HMGET', key, rank, statusField(Number(rank))], { bytes: true, expectedBytes });
     const [text, summaryText] = reply as [Buffer | null, Buffer | null];
     if (text === null) {
       tracked.forget(key);

@@ -158,12 +158,13 @@ end
 return workers
 `);
 
-/** KEYS worker, source. ARGV field of the source's attributes. Answers with the worker's lowest rank, its summary, and the attributes. */
+/** KEYS worker, source. ARGV field of the source's attributes. Answers with the worker's lowest rank, its summary, the attributes, and the record's length. */
 export const findWorker = script(`
 local lowest
 for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   if string.find(field, '^%d+$') and (not lowest or tonumber(field) < tonumber(lowest)) then lowest = field end
 end
 if not lowest then return {} end
-return { lowest, redis.call('HGET', KEYS[1], 'status:' .. lowest), redis.call('HGET', KEYS[2], ARGV[1]) }
+local summary = redis.call('HGET', KEYS[1], 'status:' .. lowest)
+return { lowest, summary, redis.call('HGET', KEYS[2], ARGV[1]), redis.call('HSTRLEN', KEYS[1], lowest) }
 `);
