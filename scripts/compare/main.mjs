@@ -1,8 +1,9 @@
 // `npm run compare -- NAME`: one module a comparison, with `title` and `measure`, which says whether its threshold holds.
+import * as attacks from './attacks.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
 
-const comparisons = { perftest, mooncake };
+const comparisons = { attacks, perftest, mooncake };
 
 const name = process.argv[2];
 if (name === undefined) {
