@@ -1,12 +1,12 @@
 /** A real Mooncake peer over TCP. */
 import { filled, tensors } from '../../support/mooncake/moves.js';
-import { versions, MooncakePeer, type Placed } from '../../support/mooncake/peer.js';
+import { MooncakePeer, thoroughly, type Placed } from '../../support/mooncake/peer.js';
 
 export const host = '127.0.0.1';
 
-/** The newest and the oldest release, whose TCP transports differ most, move everything twenty times; the others only a few. */
+/** Beside one to warm up. */
 export function roundsOf(version: string): number {
-  return version === versions[0] || version === versions.at(-1) ? 20 : 3;
+  return thoroughly.includes(version) ? 20 : 3;
 }
 
 /** A TransferEngine with an own, filled copy of all tensors, not registered. */

@@ -5,8 +5,8 @@ import { Region } from '#src/region.js';
 import { seedTensors } from '#src/seed/index.js';
 import { startServer } from '../../support/cluster.js';
 import { partsOf, publishedSeed, publishSession, pullAll, readAll, stillThere, tensors, totalBytes } from '../../support/mooncake/moves.js';
-import { versions, whySkip } from '../../support/mooncake/peer.js';
-import { connectedPeerRdma, ownRdma, startPeer, thoroughly, withoutRdmaLeaks } from '../../support/mooncake/rdma.js';
+import { thoroughly, versions, whySkip } from '../../support/mooncake/peer.js';
+import { connectedPeerRdma, ownRdma, startPeer, withoutRdmaLeaks } from '../../support/mooncake/rdma.js';
 import { address } from '../../support/softroce.js';
 
 const server = await startServer();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { BackendFramework } from '#src/gen/model_express/p2p.js';
+import { mirror } from '#src/mirror/index.js';
 import { seedModel } from '#src/seed/index.js';
 import { pull } from '#src/target/index.js';
 import { whySkip as whyNoModelExpress } from '../../integration/modelexpress/peer.js';
@@ -56,5 +57,26 @@ describe('SGLang over RDMA', { skip }, () => {
       return [name, digest] as const;
     });
     assert.deepEqual(Object.fromEntries(sums), await source.sha256s());
+  });
+  test('a mirror of its loader outlives it: another rank loads all of it from the mirror', { skip: whyNoModelExpress() }, async () => {
+    const server = await startServer();
+    const source = await start();
+    const theirs = { modelName: 'softroce/mirrored', backendFramework: 'BACKEND_FRAMEWORK_SGLANG' };
+    assert.equal(await source.loadThroughModelExpress(server.address, theirs, 0, 'sglang-0'), 'checkpoint');
+    await using mirrored = await mirror({
+      identity: { modelName: theirs.modelName, backendFramework: BackendFramework.BACKEND_FRAMEWORK_SGLANG },
+      server: server.address,
+      host,
+      transport: 'rdma',
+      source: { waitMs: 60_000 },
+      sglang: { port: 0 },
+    });
+    assert.equal(mirrored.summary.source.transport, 'rdma');
+    assert.equal(mirrored.summary.source.verified?.bytesReadTwice, mirrored.summary.bytes, 'its loader publishes no checksums');
+    const expected = await source.contentsOf();
+    await source.peer.kill();
+    const target = await start();
+    assert.equal(await target.loadFrom(mirrored.summary.sglang?.url ?? '', 0), mirrored.summary.tensors);
+    assert.deepEqual(await target.contents(), expected);
   });
 });

@@ -15,13 +15,13 @@ import {
   totalBytes,
   type PublishedSeed,
 } from '../../support/mooncake/moves.js';
-import { whySkip } from '../../support/mooncake/peer.js';
-import { connectedPeerRdma, ownRdma, peerRdma, startPeer, thoroughly } from '../../support/mooncake/rdma.js';
+import { thoroughly, whySkip } from '../../support/mooncake/peer.js';
+import { connectedPeerRdma, ownRdma, peerRdma, startPeer } from '../../support/mooncake/rdma.js';
 import { takeOwnStock, takePeerStock } from '../../support/mooncake/usage.js';
 import { address, barrier, hostIndex, publish, published } from '../../support/softroce.js';
 
 /** Beside one to warm up. */
-const roundsOf = (version: string): number => (version === thoroughly[0] ? 20 : 3);
+const rounds = 20;
 
 /** What the other host does meanwhile: all rounds. */
 const patienceMs = 600_000;
@@ -72,7 +72,7 @@ async function reading(version: string, t: TestContext): Promise<void> {
   await pullOnce();
   const checkTarget = await takeOwnStock(ownRdma);
   await barrier(`${version}.warm`, patienceMs);
-  for (let round = 0; round < roundsOf(version); round++) await pullOnce();
+  for (let round = 0; round < rounds; round++) await pullOnce();
   await checkTarget();
   t.diagnostic(`pulled at GB/s ${rates.join(' ')}`);
   await barrier(`${version}.pulled`, patienceMs);
@@ -83,7 +83,7 @@ async function reading(version: string, t: TestContext): Promise<void> {
   await readAll(peer, seed);
   const checkReader = await takePeerStock(peer, () => peerRdma(peer));
   await barrier(`${version}.first`, patienceMs);
-  for (let round = 0; round < roundsOf(version); round++) await readAll(peer, seed);
+  for (let round = 0; round < rounds; round++) await readAll(peer, seed);
   await checkReader();
   await barrier(`${version}.read`, patienceMs);
 }

@@ -2,13 +2,8 @@
 import { rdmaHeld, rdmaHeldBy } from '../rdma-resources.js';
 import { address, GID_INDEX } from '../softroce.js';
 import { filled, tensors } from './moves.js';
-import { MooncakePeer, versions, type Placed } from './peer.js';
+import { MooncakePeer, type Placed } from './peer.js';
 import { withoutLeaks, type Held } from './usage.js';
-
-/** These move everything twenty times in one process: the newest, the first with GIDs in the handshake, and the oldest. */
-export const thoroughly: readonly string[] = versions.filter(
-  (version, index) => index === 0 || ['0.3.11.post1', '0.3.9'].includes(version),
-);
 
 /**
  * Mooncake pairs any device of a reader with any of a seed, by chance, and waits for ever for a read between two that do not reach each
