@@ -209,6 +209,10 @@ export interface NativeLaneOutcome {
   readonly workRequests: number;
   /** Times that the peer ended a connection (not: one of one answer, as its kind does) and a later one answered. */
   readonly reconnects: number;
+  /** RDMA: times that the device's port asked for something again meanwhile, for whomever. */
+  readonly retransmits: number;
+  /** RDMA: bytes of the smallest reads that slices were cut into; 0 when none was. */
+  readonly smallestRead: number;
   readonly firstByteMs: number;
   /** Why the lane ended early; `undefined` when it did not. */
   readonly fault: NativeFault | undefined;
@@ -274,6 +278,8 @@ export interface NativeModule {
     readonly registrations: readonly NativeRegistration[];
     /** Work requests in flight per queue pair; 0: maxReads + 4. */
     readonly depth: number;
+    /** Queue pairs in use while the path is clean, 0: all. The others join where packets are lost. */
+    readonly queuePairs: number;
     readonly spinMicroseconds: number;
     readonly stallTimeoutMs: number;
   }): NativeLane;

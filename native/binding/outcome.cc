@@ -18,6 +18,8 @@ Napi::Object to_lane(Napi::Env env, const transfer::LaneOutcome& lane) {
   result.Set("bytes", Napi::BigInt::New(env, lane.report.bytes));
   result.Set("workRequests", Napi::Number::New(env, static_cast<double>(lane.report.work_requests)));
   result.Set("reconnects", Napi::Number::New(env, static_cast<double>(lane.report.reconnects)));
+  result.Set("retransmits", Napi::Number::New(env, static_cast<double>(lane.report.retransmits)));
+  result.Set("smallestRead", Napi::Number::New(env, static_cast<double>(lane.report.smallest_read)));
   result.Set("firstByteMs", Napi::Number::New(env, lane.report.first_byte_ms));
   result.Set("fault", fault_or_undefined(env, lane.status));
   return result;

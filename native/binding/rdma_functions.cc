@@ -67,12 +67,14 @@ Napi::Value create_lane(const Napi::CallbackInfo& info) {
   const std::vector<Napi::Value> registration_values =
       to_list(member(object, "registrations"), "options.registrations");
   const Napi::Value depth = member(object, "depth");
+  const Napi::Value queue_pairs = member(object, "queuePairs");
   const Napi::Value spin = member(object, "spinMicroseconds");
   const Napi::Value stall_timeout = member(object, "stallTimeoutMs");
 
   RdmaLaneOptions options;
   options.name = to_text(name, "options.name");
   options.depth = to_u32(depth, "options.depth");
+  options.queue_pairs = to_u32(queue_pairs, "options.queuePairs");
   options.spin_us = to_u32(spin, "options.spinMicroseconds");
   options.stall_timeout =
       std::chrono::milliseconds(to_u32(stall_timeout, "options.stallTimeoutMs", 1, kLongestTimeoutMs));

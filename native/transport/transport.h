@@ -58,6 +58,8 @@ struct LaneReport {
   std::uint64_t bytes = 0;          ///< landed
   std::uint64_t work_requests = 0;  ///< posted (rdma) or sent (tcp), retries included
   std::uint64_t reconnects = 0;     ///< ended by the peer, which another process may have replaced meanwhile
+  std::uint64_t retransmits = 0;    ///< rdma: how often its port had to ask again while it ran, for whomever
+  std::uint64_t smallest_read = 0;  ///< rdma: bytes of the smallest reads that slices were cut into; 0: none was
   double first_byte_ms = 0;         ///< from the start of `run` to the first completion
 };
 

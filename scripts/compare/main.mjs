@@ -2,8 +2,9 @@
 import * as attacks from './attacks.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
+import { latency, loss, rails } from './two-hosts.mjs';
 
-const comparisons = { attacks, perftest, mooncake };
+const comparisons = { attacks, perftest, latency, loss, rails, mooncake };
 
 const name = process.argv[2];
 if (name === undefined) {

@@ -1,6 +1,7 @@
 // The measuring half of perftest.mjs. Runs inside the Soft-RoCE machine: `perftest-guest.mjs MODEL_DIR`; leaves runs.json.
 import { cpSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { averageOf } from './perftest-output.mjs';
 import { finished, listening, service, start, versionOf } from './processes.mjs';
 
 /** Runs of each, alternating. */
@@ -58,18 +59,10 @@ async function peerRun() {
   try {
     await listening(PERFTEST_PORT, START_MS);
     const output = await finished([...ibReadBw, '127.0.0.1']);
-    return { who: 'ib_read_bw', bytes: MESSAGE_BYTES * MESSAGES, GBps: averageOf(output), output };
+    return { who: 'ib_read_bw', bytes: MESSAGE_BYTES * MESSAGES, GBps: averageOf(output, MESSAGE_BYTES), output };
   } finally {
     server.kill();
   }
-}
-
-/** perftest says MB/sec (newer ones MiB/sec) and means 2^20 bytes in both. */
-function averageOf(output) {
-  if (!/BW average\[Mi?B\/sec\]/.test(output)) throw new Error(`ib_read_bw printed no average in MiB/s:\n${output}`);
-  const row = /^ *(\d+) +(\d+) +([\d.]+) +([\d.]+) +[\d.]+ *$/m.exec(output.replaceAll('\t', ' '));
-  if (row === null || Number(row[1]) !== MESSAGE_BYTES) throw new Error(`ib_read_bw printed no line of results:\n${output}`);
-  return (Number(row[4]) * 1024 * 1024) / 1e9;
 }
 
 async function ownRun() {

@@ -1,10 +1,10 @@
 // Weightcast's `pull` over one queue pair beside perftest's `ib_read_bw`, on one Soft-RoCE device in one boot.
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { root, run } from '../testing/shell.mjs';
 import { versionOf } from './processes.mjs';
+import { revision } from './revision.mjs';
 import { compared, table } from './statistics.mjs';
 
 export const title = 'pull over RDMA beside ib_read_bw: 1 MiB reads, 1 queue pair, 16 outstanding, rxe0 (Soft-RoCE)';
@@ -92,9 +92,4 @@ function report({ runs, commands, versions, load }) {
   );
   console.log(`every run: ${path.relative(root, file)}`);
   return holds;
-}
-
-function revision() {
-  const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
-  return `${git('rev-parse', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with changes'}`;
 }

@@ -21,6 +21,8 @@ export function pullSummaryLines(result: PullResult): string[] {
     formatBytes(lane.bytes),
     `${formatCount(lane.workRequests)} requests`,
     `first byte after ${formatMs(lane.firstByteMs)}`,
+    ...(lane.retransmits === 0 ? [] : [`${formatCount(lane.retransmits)} retransmissions`]),
+    ...(lane.smallestReadBytes === undefined ? [] : [`reads down to ${formatBytes(BigInt(lane.smallestReadBytes))}`]),
     ...(lane.failure === '' ? [] : [`ended early: ${lane.failure}`]),
   ]);
   const failed = result.attempts.map(

@@ -6,6 +6,11 @@ import type { Connection, ConnectOptions, OpenLane } from './connection.js';
 import type { LocalEnd } from './local-end.js';
 import type { RailPair } from './pairing.js';
 
+/** One for the clean path, and three that share its reads where packets are lost: a queue pair then mostly waits. */
+const queuePairsOfOurs = 4;
+/** Both sides must have the same number. */
+const queuePairsOfMooncake = 2;
+
 /** Connects one endpoint a pair and makes its lane. `registrations[i]` are the local regions' on pair i's NIC. */
 export async function connectRdma(
   local: LocalEnd,
@@ -14,6 +19,7 @@ export async function connectRdma(
   registrations: readonly (readonly NativeRegistration[])[],
   options: ConnectOptions,
 ): Promise<Connection> {
+  const ours = descriptor.weightcast !== undefined;
   const buffers = descriptor.buffers.filter((buffer) => buffer.readable);
   const opened: OpenedEndpoint[] = [];
   const lanes: OpenLane[] = [];
@@ -30,7 +36,7 @@ export async function connectRdma(
         peer: descriptor,
         peerAddress: options.sessionId,
         remoteDevice: pair.remoteDevice,
-        queuePairs: options.queuePairs ?? (descriptor.weightcast === undefined ? 2 : 1),
+        queuePairs: options.queuePairs ?? (ours ? queuePairsOfOurs : queuePairsOfMooncake),
         maxReads: options.readsInFlight,
         signal: options.signal,
       }),
@@ -51,6 +57,7 @@ export async function connectRdma(
       remoteKeys: Uint32Array.from(buffers, (buffer) => buffer.remoteKeys[pair.remoteIndex] ?? 0),
       registrations: registrations[index] ?? [],
       depth: 0,
+      queuePairs: ours && options.queuePairs === undefined ? 1 : 0,
       spinMicroseconds: 50,
       stallTimeoutMs: options.stallTimeoutMs,
     });

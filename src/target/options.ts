@@ -69,7 +69,10 @@ export interface PullSettings {
    * no more memory.
    */
   readonly verify?: boolean | 'twice';
-  /** Queue pairs a rail. Default 1 with a Weightcast seed, else 2, which is Mooncake's count and must be equal there. */
+  /**
+   * Queue pairs a rail, all used. Default with a Weightcast seed: 4, of which one is used and the others join it where packets
+   * are lost; else 2, which is Mooncake's count and must be equal there.
+   */
   readonly queuePairs?: number;
   /**
    * Reads outstanding a queue pair, default 16: with slices of 1 MiB enough for 400 Gb/s at more than 300 µs round trip.
@@ -118,6 +121,16 @@ export interface LaneResult {
   readonly remoteDevice: string | undefined;
   readonly bytes: bigint;
   readonly workRequests: number;
+  /**
+   * RDMA: times that the local device's port asked for something again while this lane ran (for all programs: ports count, not
+   * queue pairs). Packets are lost on this path when they grow. 0 over TCP.
+   */
+  readonly retransmits: number;
+  /**
+   * RDMA: bytes of the smallest reads that slices were cut into, because packets were lost or the rail is slow for what it
+   * has in flight; `undefined` when slices were read as they are.
+   */
+  readonly smallestReadBytes: number | undefined;
   /** From the start of the wire phase. */
   readonly firstByteMs: number;
   /** Why this lane ended early while the others finished; `''` when it did not. */

@@ -20,6 +20,8 @@ export function summarize(
     remoteDevice: connection.lanes[index]?.remoteDevice,
     bytes: lane.bytes,
     workRequests: lane.workRequests,
+    retransmits: lane.retransmits,
+    smallestReadBytes: lane.smallestRead === 0 ? undefined : lane.smallestRead,
     firstByteMs: lane.firstByteMs,
     failure: lane.fault?.message ?? '',
   }));

@@ -133,6 +133,8 @@ export interface PullSummary {
     readonly localDevice?: string;
     readonly bytes: number;
     readonly workRequests: number;
+    readonly retransmits: number;
+    readonly smallestReadBytes?: number;
   }[];
   readonly phases: Readonly<Record<string, number>>;
   readonly verified?: { readonly tensors: number; readonly bytes: number };

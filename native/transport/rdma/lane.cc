@@ -9,8 +9,11 @@
 #include <array>
 #include <cerrno>
 
+#include "transport/rdma/attributes.h"
 #include "transport/rdma/completion_error.h"
+#include "transport/rdma/pacing.h"
 #include "transport/rdma/read_queue.h"
+#include "transport/rdma/retransmits.h"
 #include "verbs/completion_queue.h"
 #include "verbs/context.h"
 #include "verbs/queue_pair.h"
@@ -24,6 +27,8 @@ constexpr std::uint32_t kExtraDepth = 4;
 constexpr std::size_t kPollBatch = 32;
 /// Empty polls between two looks at the clock.
 constexpr unsigned kPollsPerClock = 16;
+/// How often the path is looked at: seldom enough for system calls, often enough for a transfer of a second.
+constexpr std::chrono::milliseconds kLookEvery{50};
 /// Failed queue pairs flush within milliseconds; after this they are destroyed instead.
 constexpr std::chrono::seconds kDrainTimeout{5};
 
@@ -45,6 +50,14 @@ int poll_timeout(Clock::time_point deadline) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
 }
 
+/// The local ACK timeout, of verbs' count of it.
+std::chrono::nanoseconds ack_time(std::uint8_t timeout) { return std::chrono::nanoseconds(4096) * (1ULL << timeout); }
+
+std::uint32_t clean_queue_pairs(const Endpoint& endpoint, const RdmaLaneOptions& options) {
+  const auto all = static_cast<std::uint32_t>(endpoint.queue_pairs().size());
+  return options.queue_pairs == 0 ? all : std::min(options.queue_pairs, all);
+}
+
 /// One call of RdmaLane::run.
 class Run {
  public:
@@ -56,7 +69,10 @@ class Run {
         lane_(lane),
         options_(options),
         wake_fd_(wake_fd),
-        report_(report) {}
+        report_(report),
+        queue_pairs_(clean_queue_pairs(endpoint, options)),
+        retransmits_(Retransmits::folder_of(endpoint.nic()->device(), endpoint.nic()->options().port),
+                     ack_time(ack_timeout())) {}
 
   Status run() {
     const bool finished = read_all();
@@ -65,6 +81,8 @@ class Run {
       drain();
     }
     report_.work_requests = reads_.posted();
+    report_.retransmits = pacing_.retransmits();
+    report_.smallest_read = reads_.smallest_cut().value_or(0);
     return finished ? Status::success() : reason();
   }
 
@@ -76,8 +94,8 @@ class Run {
     unsigned empty_polls = 0;
     while (failure_.ok() && !flushed_ && !feed_.stopping()) {
       if (refill) {
-        if (reads_.in_flight() == 0) last_progress_ = Clock::now();
-        failure_ = reads_.fill(feed_);
+        if (reads_.in_flight() == 0) begin_looking();
+        failure_ = reads_.fill(feed_, limits());
         refill = false;
         if (failure_.ok() && reads_.in_flight() == 0) {
           if (!feed_.wait_for_work()) return !feed_.stopping();
@@ -86,6 +104,7 @@ class Run {
         continue;
       }
       if (harvest()) {
+        if (last_progress_ >= next_look_) look(last_progress_);
         refill = true;
         empty_polls = 0;
         continue;
@@ -93,7 +112,11 @@ class Run {
       if (++empty_polls < kPollsPerClock) continue;
       empty_polls = 0;
       if (Clock::now() - last_progress_ < spin) continue;
-      if (sleep(last_progress_ + options_.stall_timeout, wake_fd_)) {
+      const Clock::time_point stalled = last_progress_ + options_.stall_timeout;
+      if (sleep(std::min(stalled, next_look_), wake_fd_)) {
+        refill = true;
+      } else if (const auto now = Clock::now(); failure_.ok() && now < stalled) {
+        look(now);
         refill = true;
       } else if (failure_.ok()) {
         failure_ = Status::error(Code::kStalled, options_.name + ": no read completed for " +
@@ -102,6 +125,30 @@ class Run {
       }
     }
     return false;
+  }
+
+  /// Nothing was in flight: what did not come until now is nobody's fault.
+  void begin_looking() {
+    last_progress_ = looked_ = Clock::now();
+    next_look_ = options_.adapt ? looked_ + kLookEvery : Clock::time_point::max();
+    seen_bytes_ = reads_.arrived_bytes();
+  }
+
+  /// Tells `pacing_` how the path behaved since the last look.
+  void look(Clock::time_point now) {
+    const std::uint64_t bytes = reads_.arrived_bytes() - seen_bytes_;
+    const auto usual = completions_seen_ == 0 ? Clock::duration(0) : (now - start_) / completions_seen_;
+    pacing_.observe(now - looked_, bytes, retransmits_.sample(now, last_progress_, usual));
+    looked_ = now;
+    next_look_ = now + kLookEvery;
+    seen_bytes_ += bytes;
+  }
+
+  [[nodiscard]] PostLimits limits() const {
+    const auto all = static_cast<std::uint32_t>(endpoint_.queue_pairs().size());
+    return {.read_bytes = pacing_.read_bytes(),
+            .window_bytes = pacing_.window_bytes(),
+            .queue_pairs = pacing_.lossy() ? all : queue_pairs_};
   }
 
   /// Takes what has completed. False when nothing had.
@@ -119,16 +166,19 @@ class Run {
   }
 
   void take(const ibv_wc& completion) {
-    const std::uint32_t slice = reads_.release(completion.wr_id);
-    if (completion.status == IBV_WC_SUCCESS) {
-      if (report_.bytes == 0) {
+    const bool succeeded = completion.status == IBV_WC_SUCCESS;
+    if (const auto ended = reads_.release(completion.wr_id, succeeded); ended && ended->landed) {
+      report_.bytes += feed_.slice(ended->slice).length;
+      feed_.landed(ended->slice, lane_);
+    } else if (ended) {
+      feed_.give_back(ended->slice);
+    }
+    if (succeeded) {
+      if (++completions_seen_ == 1) {
         report_.first_byte_ms = std::chrono::duration<double, std::milli>(last_progress_ - start_).count();
       }
-      report_.bytes += feed_.slice(slice).length;
-      feed_.landed(slice, lane_);
       return;
     }
-    feed_.give_back(slice);
     flushed_ = true;
     // Flushed requests are the consequence of something else, which may complete later, on another queue pair.
     if (completion.status == IBV_WC_WR_FLUSH_ERR || !completion_failure_.ok()) return;
@@ -178,8 +228,9 @@ class Run {
       if (harvest()) continue;
       if (!broken_ && (sleep(deadline, -1) || Clock::now() < deadline)) continue;
       endpoint_.destroy_queue_pairs();
-      reads_.abandon(feed_);
+      break;
     }
+    reads_.abandon(feed_);  // also the slice that was only begun
   }
 
   Endpoint& endpoint_;
@@ -189,12 +240,19 @@ class Run {
   const RdmaLaneOptions& options_;
   int wake_fd_;
   LaneReport& report_;
+  const std::uint32_t queue_pairs_;  // while the path is clean
+  Retransmits retransmits_;
+  Pacing pacing_;
   std::array<ibv_wc, kPollBatch> completions_{};
   Clock::time_point start_ = Clock::now();
   Clock::time_point last_progress_ = start_;
-  Status failure_;             // the first call that failed, or the stall
-  Status completion_failure_;  // the first completion that failed and was not flushed
-  bool flushed_ = false;       // some completion failed
+  Clock::time_point looked_ = start_;
+  Clock::time_point next_look_ = start_;
+  std::uint64_t seen_bytes_ = 0;       // of all that arrived, at the last look
+  std::int64_t completions_seen_ = 0;  // that succeeded
+  Status failure_;                     // the first call that failed, or the stall
+  Status completion_failure_;          // the first completion that failed and was not flushed
+  bool flushed_ = false;               // some completion failed
   bool cancelled_ = false;
   bool broken_ = false;  // the completion queue cannot be polled
 };
@@ -224,9 +282,8 @@ Status RdmaLane::run(SliceFeed& feed, std::uint32_t lane_index) {
   const std::uint32_t wanted = options_.depth == 0 ? endpoint_->max_reads() + kExtraDepth : options_.depth;
   const std::uint32_t depth = std::min(wanted, endpoint_->send_depth());
   name_thread(options_.name);
-  return Run(*endpoint_, ReadQueue(*endpoint_, remote_keys_, local_keys(local_), depth), feed, lane_index, options_,
-             wake_fd_, report_)
-      .run();
+  ReadQueue reads(*endpoint_, remote_keys_, local_keys(local_), depth, clean_queue_pairs(*endpoint_, options_));
+  return Run(*endpoint_, std::move(reads), feed, lane_index, options_, wake_fd_, report_).run();
 }
 
 void RdmaLane::interrupt() {

@@ -16,6 +16,11 @@ struct RdmaLaneOptions {
   /// Reads in flight per queue pair: work requests posted and not completed. At least `Endpoint::max_reads()` keeps the
   /// wire full; a few more hide the poller's latency. 0: max_reads + 4. Never more than the endpoint's send depth.
   std::uint32_t depth = 0;
+  /// Queue pairs that reads go over while the path is clean, 0: all. The others join, with their part of the same
+  /// number of reads, where packets are lost: one queue pair waits for what it lost while the others go on.
+  std::uint32_t queue_pairs = 0;
+  /// Whether slices are cut, and the reads in flight limited, by how the path behaves (see `Pacing`).
+  bool adapt = true;
   /// Polling without sleep after the last completion, before the completion channel is armed. Microseconds.
   std::uint32_t spin_us = 50;
   /// No completion for so long with reads in flight is kStalled. The hardware's own retry limit comes first.

@@ -3,7 +3,7 @@ import type { Link } from '../link/link.js';
 import { timeUnderLoadUs } from '../measure/bound.js';
 import type { CpuUse } from '../measure/cpu.js';
 import { sizeText } from '../report/numbers.js';
-import type { SizeRow } from '../report/report.js';
+import type { LaneShare, SizeRow } from '../report/report.js';
 import type { Depth } from './options.js';
 
 /** Of the fastest size, and of the smallest and the largest where other things limit them. */
@@ -14,7 +14,27 @@ export function findingsOf(rows: readonly SizeRow[], link: Link, depth: Depth): 
   for (const row of [fastest, bySize[0], bySize.at(-1)]) {
     if (row !== undefined && !worth.some(({ bound }) => bound === row.bound)) worth.push(row);
   }
-  return [...worth.map((row) => findingOf(row, link, depth)), ...balance(fastest)];
+  return [...worth.map((row) => findingOf(row, link, depth)), ...balance(fastest), ...losses(rows)];
+}
+
+/** Losses that are further apart cost nothing to speak of: 64 reads of 1 MiB. */
+const bearableBytes = 64 * 2 ** 20;
+
+/** Paths that lose packets, each by the row where that was worst. */
+function losses(rows: readonly SizeRow[]): string[] {
+  const lossy = rows
+    .flatMap((row) => row.lanes.map((lane) => ({ ...lane, size: row.bytes, apart: lane.bytes / (lane.retransmits ?? 0) })))
+    .filter(({ apart }) => apart < bearableBytes)
+    .toSorted((a, b) => a.apart - b.apart);
+  return [...new Set(lossy.map(({ name }) => name))].flatMap((path) => {
+    const worst = lossy.find(({ name }) => name === path);
+    return worst === undefined ? [] : lossText(worst);
+  });
+}
+
+function lossText({ name, bytes, retransmits, smallestReadBytes, size }: LaneShare & { readonly size: number }): string {
+  const cut = smallestReadBytes === undefined ? '' : `, and reads of ${sizeText(size)} were cut down to ${sizeText(smallestReadBytes)}`;
+  return `${name} loses packets: its port asked again ${String(retransmits)} times while it brought ${sizeText(bytes)}${cut}; look at flow control (PFC, ECN), cables and switches`;
 }
 
 function findingOf(row: SizeRow, link: Link, depth: Depth): string {

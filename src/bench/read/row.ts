@@ -2,6 +2,7 @@
 import { ceilingOf, type Link } from '../link/link.js';
 import { type Bound, boundOf } from '../measure/bound.js';
 import { spreadOf } from '../statistics.js';
+import type { LaneResult } from '../../target/index.js';
 import type { LaneShare, SizeRow } from '../report/report.js';
 import type { SizeMeasured } from './measure-size.js';
 import type { Depth } from './options.js';
@@ -44,12 +45,25 @@ function inFlight(lanes: number, { transport }: Link, { outstanding, queuePairs 
   return lanes * (queuePairs ?? usual.queuePairs) * (outstanding ?? usual.outstanding);
 }
 
-/** What each path carried of all passes. */
-export function lanesOf(passes: readonly (readonly { readonly name: string; readonly bytes: bigint }[])[]): LaneShare[] {
-  const byName = new Map<string, number>();
-  for (const { name, bytes } of passes.flat()) byName.set(name, (byName.get(name) ?? 0) + Number(bytes));
-  const all = sum([...byName.values()]);
-  return [...byName].map(([name, bytes]) => ({ name, bytes, share: all === 0 ? 0 : bytes / all }));
+/** What each path carried of all passes, and what it lost. */
+export function lanesOf(
+  passes: readonly (readonly (Pick<LaneResult, 'name' | 'bytes'> & Partial<Pick<LaneResult, 'retransmits' | 'smallestReadBytes'>>)[])[],
+): LaneShare[] {
+  const lanes = passes.flat();
+  const all = sum(lanes.map(({ bytes }) => Number(bytes)));
+  return [...new Set(lanes.map(({ name }) => name))].map((name) => {
+    const own = lanes.filter((lane) => lane.name === name);
+    const bytes = sum(own.map((lane) => Number(lane.bytes)));
+    const retransmits = sum(own.map((lane) => lane.retransmits ?? 0));
+    const cut = own.flatMap(({ smallestReadBytes }) => smallestReadBytes ?? []);
+    return {
+      name,
+      bytes,
+      share: all === 0 ? 0 : bytes / all,
+      ...(retransmits > 0 && { retransmits }),
+      ...(cut.length > 0 && { smallestReadBytes: Math.min(...cut) }),
+    };
+  });
 }
 
 function sum(values: readonly number[]): number {

@@ -25,6 +25,10 @@ export interface LaneShare {
   readonly bytes: number;
   /** Of all paths together, 0 to 1. */
   readonly share: number;
+  /** Times that its port asked for something again, where that was ever; RDMA. */
+  readonly retransmits?: number;
+  /** Bytes of the smallest reads that those of the row's size were cut into, where they were; RDMA. */
+  readonly smallestReadBytes?: number;
 }
 
 /** Reads of one size. GB/s are 10^9 bytes a second of the wire phase. */

@@ -95,6 +95,25 @@ describe('what limits reads', () => {
   });
 });
 
+describe('losses', () => {
+  const depth = { outstanding: undefined, queuePairs: undefined };
+  const lane = { name: 'mlx5_0>mlx5_1', bytes: 2 ** 26, share: 1 };
+
+  it('are said of the row where they are worst, with what was done about them', () => {
+    const few = sizeRow({ lanes: [{ ...lane, retransmits: 2 }] });
+    const many = sizeRow({ bytes: 2 ** 20, lanes: [{ ...lane, retransmits: 163, smallestReadBytes: 65_536 }] });
+    assert.equal(
+      findingsOf([few, many], hardware, depth).at(-1),
+      'mlx5_0>mlx5_1 loses packets: its port asked again 163 times while it brought 64 MiB, and reads of 1 MiB were cut down to 64 KiB; look at flow control (PFC, ECN), cables and switches',
+    );
+  });
+
+  it('are not worth a word when they are far apart', () => {
+    const rare = sizeRow({ lanes: [{ ...lane, bytes: 2 ** 34, retransmits: 2 }] });
+    assert.ok(!findingsOf([rare, sizeRow({ lanes: [lane] })], hardware, depth).some((text) => text.includes('loses')));
+  });
+});
+
 describe('figures of several', () => {
   it('latencies are nearest ranks in microseconds', () => {
     const times = Array.from({ length: 100 }, (_, index) => (100 - index) / 1000);
@@ -111,6 +130,19 @@ describe('figures of several', () => {
       { name: 'a', bytes: 30, share: 0.3 },
       { name: 'b', bytes: 70, share: 0.7 },
     ]);
+  });
+
+  it('lanes say what they lost, and how far reads were cut, where that was', () => {
+    const pass = (
+      retransmits: number,
+      smallestReadBytes?: number,
+    ): { name: string; bytes: bigint; retransmits: number; smallestReadBytes: number | undefined }[] => [
+      { name: 'a', bytes: 1n, retransmits, smallestReadBytes },
+    ];
+    assert.deepEqual(lanesOf([pass(0), pass(3, 131_072), pass(4, 65_536)]), [
+      { name: 'a', bytes: 3, share: 1, retransmits: 7, smallestReadBytes: 65_536 },
+    ]);
+    assert.deepEqual(lanesOf([pass(0)]), [{ name: 'a', bytes: 1, share: 1 }]);
   });
 
   it('fairness is 1 for equal rates, 1/N when one has everything', () => {

@@ -25,13 +25,25 @@ const result: PullResult = {
   transportReason: '',
   software: true,
   lanes: [
-    { name: 'rxe0>rxe0', localDevice: 'rxe0', remoteDevice: 'rxe0', bytes: 130_000_000n, workRequests: 124, firstByteMs: 1.5, failure: '' },
+    {
+      name: 'rxe0>rxe0',
+      localDevice: 'rxe0',
+      remoteDevice: 'rxe0',
+      bytes: 130_000_000n,
+      workRequests: 124,
+      retransmits: 0,
+      smallestReadBytes: undefined,
+      firstByteMs: 1.5,
+      failure: '',
+    },
     {
       name: 'rxe1>rxe1',
       localDevice: 'rxe1',
       remoteDevice: 'rxe1',
       bytes: 126_000_000n,
       workRequests: 121,
+      retransmits: 38,
+      smallestReadBytes: 65_536,
       firstByteMs: 1.7,
       failure: 'RETRY_EXC_ERR',
     },
@@ -61,7 +73,7 @@ describe('the summary of pull', () => {
       /verified +all 339 tensors, 256\.00 MB, xxh3-64/,
       /output +\/tmp\/out \(2 files\)/,
       /rxe0>rxe0 +130\.00 MB +124 requests +first byte after 1\.5 ms/,
-      /rxe1>rxe1 .*ended early: RETRY_EXC_ERR/,
+      /rxe1>rxe1 .*38 retransmissions +reads down to 65\.54 kB +ended early: RETRY_EXC_ERR/,
       /note: the seed sent no tokenizer/,
     ]) {
       assert.match(text, part);
