@@ -33,7 +33,11 @@ export function addReadOptions(command: Command): Command {
       seconds('a time', 0.001),
     )
     .option('--no-report', 'do not tell the server how the pull goes')
-    .option('--queue-pairs <n>', 'queue pairs on each rail (default: 2)', integer('a number of queue pairs', 1, 256))
+    .option(
+      '--queue-pairs <n>',
+      'queue pairs on each rail (default: 4, one of them used until packets are lost; 2 with Mooncake)',
+      integer('a number of queue pairs', 1, 256),
+    )
     .option('--connections <n>', 'TCP connections (default: 4)', integer('a number of connections', 1, 256))
     .option('--slice-bytes <n>', 'largest read (default: 1MiB; 8MiB over TCP from Mooncake)', byteSize('a slice', 4096, 2 ** 30));
 }

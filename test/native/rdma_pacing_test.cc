@@ -96,6 +96,23 @@ TEST(Pacing, ReadsThatTakeLongerThanALookCountWithAllTheirTime) {
   EXPECT_EQ(pacing.read_bytes(), 128 * kKiB);
 }
 
+TEST(Pacing, LossesLeaveAQuarterOfTheWindowAndSpreadWhatIsEnoughForAll) {
+  Pacing pacing;
+  EXPECT_FALSE(pacing.spread(4));
+  pacing.observe(kLook, 0, 1);
+  EXPECT_TRUE(pacing.spread(4)) << "as long as nothing is known of the rate";
+  Pacing slow;
+  for (int look = 0; look < 20; ++look) slow.observe(kLook, 256 * kKiB, 0);
+  EXPECT_EQ(slow.window_bytes(), kMiB);
+  slow.observe(kLook, 256 * kKiB, 1);
+  EXPECT_EQ(slow.window_bytes(), 256 * kKiB);
+  EXPECT_FALSE(slow.spread(4)) << "one read each";
+  EXPECT_TRUE(slow.spread(2));
+  Pacing fast;
+  for (int look = 0; look < 20; ++look) fast.observe(kLook, 512 * kKiB, 1);
+  EXPECT_TRUE(fast.spread(4));
+}
+
 TEST(Pacing, AWindowHasRoomForFourSmallReadsHoweverSlowTheRail) {
   Pacing pacing;
   for (int look = 0; look < 100; ++look) pacing.observe(kLook, 4 * kKiB, 0);

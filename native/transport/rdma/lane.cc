@@ -148,7 +148,7 @@ class Run {
     const auto all = static_cast<std::uint32_t>(endpoint_.queue_pairs().size());
     return {.read_bytes = pacing_.read_bytes(),
             .window_bytes = pacing_.window_bytes(),
-            .queue_pairs = pacing_.lossy() ? all : queue_pairs_};
+            .queue_pairs = pacing_.spread(all) ? all : queue_pairs_};
   }
 
   /// Takes what has completed. False when nothing had.

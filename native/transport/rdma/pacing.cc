@@ -15,7 +15,9 @@ constexpr std::uint64_t kReadsToALoss = 4;
 constexpr std::uint64_t kReadsToStepUp = 128;
 /// Twice the 0.1 s that bytes may wait: a path whose round trips are shorter still finds room to become faster.
 constexpr double kWindowSeconds = 0.2;
+constexpr double kLossyWindowSeconds = 0.05;
 constexpr std::uint64_t kReadsInWindow = 4;
+constexpr std::uint64_t kReadsToSpread = 2;
 /// Weight of the newest observation in the rate.
 constexpr double kNewest = 0.25;
 
@@ -33,7 +35,6 @@ void Pacing::observe(std::chrono::nanoseconds time, std::uint64_t bytes, std::ui
   const double rate = static_cast<double>(bytes) / std::chrono::duration<double>(waited_).count();
   waited_ = {};
   rate_ = rate_ == 0 ? rate : rate_ + kNewest * (rate - rate_);
-  window_bytes_ = std::max(static_cast<std::uint64_t>(rate_ * kWindowSeconds), kReadsInWindow * kLeastRead);
 }
 
 void Pacing::lost(std::uint64_t distance) {
@@ -52,9 +53,19 @@ void Pacing::clean(std::uint64_t bytes) {
   loss_limit_ = loss_limit_ < kLargestCut ? loss_limit_ * 2 : kUnlimited;
 }
 
+std::uint64_t Pacing::window_bytes() const {
+  if (rate_ == 0) return kUnlimited;
+  const double bytes = rate_ * (lossy() ? kLossyWindowSeconds : kWindowSeconds);
+  return std::max(static_cast<std::uint64_t>(bytes), kReadsInWindow * kLeastRead);
+}
+
 std::uint64_t Pacing::read_bytes() const {
-  if (window_bytes_ / kReadsInWindow >= kLargestCut) return loss_limit_;
-  return std::min(loss_limit_, std::max(std::bit_floor(window_bytes_ / kReadsInWindow), kLeastRead));
+  const std::uint64_t share = window_bytes() / kReadsInWindow;
+  return share >= kLargestCut ? loss_limit_ : std::min(loss_limit_, std::max(std::bit_floor(share), kLeastRead));
+}
+
+bool Pacing::spread(std::uint32_t queue_pairs) const {
+  return lossy() && window_bytes() / kReadsToSpread / queue_pairs >= kLeastRead;
 }
 
 }  // namespace weightcast::transport::rdma

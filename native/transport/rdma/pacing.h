@@ -14,7 +14,10 @@ namespace weightcast::transport::rdma {
 ///
 /// *Window*: what a path brings in 0.2 s. Only a rail that is slow for what it has in flight is held back by that: at
 /// the end of a transfer the others would wait for it. Reads are at most a quarter of the window, so that it can be
-/// kept.
+/// kept. After losses it is what comes in 0.05 s: more would be asked for again with each of them, and bytes that queue
+/// for longer than the ACK timeout (67 ms) look lost themselves.
+///
+/// *Spread*: after losses, reads over several queue pairs, unless that leaves each with less than two.
 class Pacing {
  public:
   /// Smaller reads cost more in requests than they save, also where one packet of a hundred is lost.
@@ -28,9 +31,11 @@ class Pacing {
   /// Largest read to post, bytes; at least kLeastRead. kUnlimited: slices as they are.
   [[nodiscard]] std::uint64_t read_bytes() const;
   /// Most bytes in flight; at least four reads.
-  [[nodiscard]] std::uint64_t window_bytes() const { return window_bytes_; }
+  [[nodiscard]] std::uint64_t window_bytes() const;
   /// Whether packets were lost lately: reads are smaller for that reason.
   [[nodiscard]] bool lossy() const { return loss_limit_ != kUnlimited; }
+  /// Whether to read over all of `queue_pairs`, and not only over those for the clean path.
+  [[nodiscard]] bool spread(std::uint32_t queue_pairs) const;
   /// All that were told.
   [[nodiscard]] std::uint64_t retransmits() const { return retransmits_; }
 
@@ -39,7 +44,6 @@ class Pacing {
   void clean(std::uint64_t bytes);
 
   std::uint64_t loss_limit_ = kUnlimited;
-  std::uint64_t window_bytes_ = kUnlimited;
   std::uint64_t clean_bytes_ = 0;  // since the last loss or step up
   std::uint64_t retransmits_ = 0;
   std::chrono::nanoseconds waited_{};  // since bytes came

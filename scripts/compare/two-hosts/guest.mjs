@@ -19,7 +19,8 @@ if (process.env.HOST_INDEX === '1') {
   const runs = [];
   const note = (run) => {
     runs.push(run);
-    console.log(`run ${run.run}, ${run.who}: ${run.GBps.toFixed(4)} GB/s`);
+    const lanes = (run.lanes ?? []).map(({ name, bytes, retransmits }) => `, ${name} ${bytes / MiB} MiB, ${retransmits} retransmits`);
+    console.log(`run ${run.run}, ${run.who}: ${run.GBps.toFixed(4)} GB/s${lanes.join('')}`);
   };
   await measure(own, note);
   await own.close();

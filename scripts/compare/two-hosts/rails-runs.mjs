@@ -5,7 +5,7 @@ import { order } from './orders.mjs';
 const MiB = 2 ** 20;
 const RUNS = 5;
 const BYTES = 128 * MiB;
-const FAST_MBIT = 96;
+const FAST_MBIT = 64;
 
 const both = ['rxe0', 'rxe1'];
 
