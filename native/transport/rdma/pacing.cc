@@ -15,7 +15,7 @@ constexpr std::uint64_t kReadsToALoss = 4;
 constexpr std::uint64_t kReadsToStepUp = 128;
 /// Twice the 0.1 s that bytes may wait: a path whose round trips are shorter still finds room to become faster.
 constexpr double kWindowSeconds = 0.2;
-constexpr double kLossyWindowSeconds = 0.05;
+constexpr double kLossyWindowSeconds = 0.08;
 constexpr std::uint64_t kReadsInWindow = 4;
 constexpr std::uint64_t kReadsToSpread = 2;
 /// Weight of the newest observation in the rate.

@@ -14,8 +14,9 @@ namespace weightcast::transport::rdma {
 ///
 /// *Window*: what a path brings in 0.2 s. Only a rail that is slow for what it has in flight is held back by that: at
 /// the end of a transfer the others would wait for it. Reads are at most a quarter of the window, so that it can be
-/// kept. After losses it is what comes in 0.05 s: more would be asked for again with each of them, and bytes that queue
-/// for longer than the ACK timeout (67 ms) look lost themselves.
+/// kept.
+/// After losses it is what comes in 0.08 s: more would be asked for again with each of them, and a queue pair that
+/// waits for longer than the ACK timeout (67 ms) for its turn takes that for a loss.
 ///
 /// *Spread*: after losses, reads over several queue pairs, unless that leaves each with less than two.
 class Pacing {
