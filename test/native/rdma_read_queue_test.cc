@@ -130,6 +130,23 @@ TEST_F(RdmaReadQueue, KeepsToItsWindowButAlwaysReads) {
   EXPECT_TRUE(transfer.arrived());
 }
 
+TEST_F(RdmaReadQueue, ASilentPathGetsNoMoreThanItHad) {
+  const Transfer transfer(nic_, 16 * kMiB);
+  const Path path = Path::over(nic_, 1, kDepth);
+  rdma::ReadQueue reads = queue(path, transfer);
+  TestFeed feed;
+  feed.add_range(transfer.from->address(), transfer.into->data(), 16 * kMiB, kMiB);
+  for (int fill = 0; fill < 3; ++fill) {
+    ASSERT_TRUE(reads.fill(feed, {kUnlimited, kUnlimited, 1}).ok());
+    EXPECT_EQ(reads.in_flight(), 4U) << "nothing has ended in between";
+  }
+  ASSERT_TRUE(complete(path, reads, feed, 1));
+  ASSERT_TRUE(reads.fill(feed, {kUnlimited, kUnlimited, 1}).ok());
+  EXPECT_EQ(reads.in_flight(), 8U);
+  path.initiator->destroy_queue_pairs();
+  reads.abandon(feed);
+}
+
 TEST_F(RdmaReadQueue, QueuePairsThatJoinShareTheRequestsOfOne) {
   const Transfer transfer(nic_, 8 * kMiB);
   const Path path = Path::over(nic_, 4, kDepth);

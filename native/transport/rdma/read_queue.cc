@@ -106,6 +106,7 @@ void ReadQueue::prepare(std::uint32_t request, std::uint64_t read_bytes, const S
 
 Status ReadQueue::fill(SliceFeed& feed, const PostLimits& limits) {
   Status status;
+  if (std::exchange(released_, false)) window_ = std::min(window_ * 2, static_cast<std::uint32_t>(requests_.size()));
   const std::uint32_t share = (most_ + limits.queue_pairs - 1) / limits.queue_pairs;  // of each queue pair
   const std::uint32_t busy = depth_ - std::min(share, depth_);                        // free ones that it leaves
   std::uint32_t requests = in_flight_;
@@ -140,7 +141,6 @@ Status ReadQueue::fill(SliceFeed& feed, const PostLimits& limits) {
       bytes += requests_[request].length;
     }
   }
-  window_ = std::min(window_ * 2, static_cast<std::uint32_t>(requests_.size()));
   for (std::uint32_t i = 0; i < chains_.size(); ++i) {
     Status posted = post(i, feed);
     if (status.ok()) status = std::move(posted);
@@ -176,6 +176,7 @@ Status ReadQueue::post(std::uint32_t queue_pair, SliceFeed& feed) {
 
 std::optional<ReadQueue::Ended> ReadQueue::release(std::uint64_t request, bool succeeded) {
   Request& done = requests_[request];
+  released_ = true;
   done.in_flight = false;
   --in_flight_;
   bytes_in_flight_ -= done.length;

@@ -32,9 +32,9 @@ class ReadQueue {
             std::uint32_t depth, std::uint32_t queue_pairs);
 
   /// Takes slices and posts them, one chain a queue pair, until all is in flight that may be or the feed has none. The
-  /// first call posts a few and each later one up to twice as many, so that lanes that start together share a small
-  /// plan. On an error the slices that were not posted are given back: kOutOfRange (a key index), kInternal (a plan
-  /// that does not fit the device), kVerbs. Those posted before stay in flight.
+  /// first call posts a few, and each later one that something ended before up to twice as many: lanes that start
+  /// together share a small plan. On an error the slices that were not posted are given back: kOutOfRange (a key
+  /// index), kInternal (a plan that does not fit the device), kVerbs. Those posted before stay in flight.
   Status fill(SliceFeed& feed, const PostLimits& limits);
 
   /// How a slice ended: with all its bytes here, or not.
@@ -103,7 +103,8 @@ class ReadQueue {
   std::vector<std::uint32_t> free_held_;  // indices into held_
   std::uint32_t open_ = kNone;            // index into held_
   Cut cut_;
-  std::uint32_t window_;  // most requests in flight at the moment
+  std::uint32_t window_;   // most requests in flight at the moment
+  bool released_ = false;  // a request ended since the last fill
   std::uint32_t in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;
   std::uint64_t posted_ = 0;
