@@ -185,6 +185,33 @@ export interface NativeTcpServer {
   close(): Promise<void>;
 }
 
+export interface NativeLocalServerCounters {
+  readonly connections: bigint;
+  readonly served: bigint;
+  readonly refused: bigint;
+}
+
+/** Where processes of this host ask for a seed's bytes: a socket in the abstract namespace, with a thread of its own. */
+export interface NativeLocalServer {
+  /** As {@link NativeTcpServer.serve}; for those who come from now on. Throws IO, OUT_OF_MEMORY. */
+  serve(regions: readonly NativeRegion[], addresses: BigUint64Array, lengths: BigUint64Array): void;
+  counters(): NativeLocalServerCounters;
+  close(): Promise<void>;
+}
+
+/** A seed of this host that lets this process read. Its lanes and mappings hold what they need of it. */
+export interface NativeLocalPeer {
+  /** What may be read, columns. */
+  readonly bufferAddress: BigUint64Array;
+  readonly bufferLength: BigUint64Array;
+  /** 1 where buffer i can be mapped (and is read by a descriptor), 0 where it is read from the seed's memory. */
+  readonly shared: Uint8Array;
+  lane(name: string): NativeLane;
+  /** A read-only mapping of buffer `index`; it outlives this handle and the seed. Rejects with INVALID_ARGUMENT, IO. */
+  map(index: number): Promise<NativeRegion>;
+  close(): Promise<void>;
+}
+
 export interface NativeTransferOptions {
   /** Columns, one row a wanted range: `localOffset` is inside of `regions[region]`. All of one length. */
   readonly remoteAddress: BigUint64Array;
@@ -292,6 +319,10 @@ export interface NativeModule {
     readonly connectTimeoutMs: number;
     readonly stallTimeoutMs: number;
   }): Promise<NativeLane>;
+  /** `token`: 64 hexadecimal digits, that targets must show and are shown. Rejects with IO. */
+  listenLocal(name: string, token: string): Promise<NativeLocalServer>;
+  /** Rejects with NOT_FOUND (no seed of that name on this host), REMOTE_ACCESS (it is here, but may not be read), PROTOCOL, IO. */
+  connectLocal(name: string, token: string, timeoutMs: number): Promise<NativeLocalPeer>;
   /** Plans and starts on a native thread. Throws INVALID_ARGUMENT on columns of unequal length, CLOSED. */
   startTransfer(options: NativeTransferOptions): NativeTransfer;
   checksum(

@@ -4,8 +4,8 @@ import type { SegmentDevice } from './handshake/index.js';
 import { native, type NativeDevicePort, type NativeNic } from './native.js';
 
 export interface RailOptions {
-  /** `rdma` makes a missing device an error; `auto` makes it a reason; `tcp` opens none. */
-  readonly transport: 'auto' | 'rdma' | 'tcp';
+  /** `rdma` makes a missing device an error; `auto` makes it a reason; `tcp` and `local` open none. */
+  readonly transport: 'auto' | 'rdma' | 'tcp' | 'local';
   /** Device names; default all with an active port. */
   readonly devices?: readonly string[] | undefined;
   readonly gidIndex?: number | undefined;
@@ -35,7 +35,8 @@ export interface Rails {
  * here or not active, whatever the transport), ERR_VERBS.
  */
 export async function openRails(options: RailOptions): Promise<Rails> {
-  if (options.transport === 'tcp') return { nics: [], ports: [], softwareDevices: [], reason: 'TCP was asked for' };
+  const without = { tcp: 'TCP was asked for', local: 'the local transport was asked for', auto: '', rdma: '' }[options.transport];
+  if (without !== '') return { nics: [], ports: [], softwareDevices: [], reason: without };
   let ports: NativeDevicePort[];
   try {
     ports = await chosenPorts(options);

@@ -6,6 +6,8 @@
 #include "binding/endpoint_handle.h"
 #include "binding/functions.h"
 #include "binding/lane_handle.h"
+#include "binding/local_peer_handle.h"
+#include "binding/local_server_handle.h"
 #include "binding/nic_handle.h"
 #include "binding/region_handle.h"
 #include "binding/registration_handle.h"
@@ -23,11 +25,14 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   NicHandle::define(*this, env);
   LaneHandle::define(*this, env);
   TcpServerHandle::define(*this, env);
+  LocalServerHandle::define(*this, env);
+  LocalPeerHandle::define(*this, env);
   TransferHandle::define(*this, env);
   ChecksumHandle::define(*this, env);
   define_memory_functions(env, exports);
   define_rdma_functions(env, exports);
   define_tcp_functions(env, exports);
+  define_local_functions(env, exports);
   define_transfer_functions(env, exports);
   napi_add_env_cleanup_hook(env, clean_up, this);
 }

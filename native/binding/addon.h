@@ -20,10 +20,12 @@ enum class HandleClass : std::uint8_t {
   kNic,
   kLane,
   kTcpServer,
+  kLocalServer,
+  kLocalPeer,
   kTransfer,
   kChecksumTask,
 };
-inline constexpr std::size_t kHandleClasses = 8;
+inline constexpr std::size_t kHandleClasses = 10;
 
 /// What the addon knows of one environment (the main thread or one worker). JavaScript thread only.
 ///

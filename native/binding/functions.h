@@ -8,6 +8,7 @@ namespace weightcast::binding {
 void define_memory_functions(Napi::Env env, Napi::Object exports);
 void define_rdma_functions(Napi::Env env, Napi::Object exports);
 void define_tcp_functions(Napi::Env env, Napi::Object exports);
+void define_local_functions(Napi::Env env, Napi::Object exports);
 void define_transfer_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace weightcast::binding

@@ -1,13 +1,9 @@
 #include "binding/tcp_server_handle.h"
 
-#include <cstddef>
-#include <cstdint>
-#include <string>
 #include <utility>
 #include <vector>
 
-#include "binding/arguments.h"
-#include "binding/region_handle.h"
+#include "binding/served_ranges.h"
 
 namespace weightcast::binding {
 
@@ -27,26 +23,8 @@ TcpServerHandle::~TcpServerHandle() { forget(std::move(watched_)); }
 
 void TcpServerHandle::serve(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const std::vector<Napi::Value> list = to_list(info[0], "regions");
-  const std::vector<RegionHandle*> regions = RegionHandle::unwrap_all(list, "regions");
-  const std::vector<std::uint64_t> addresses = to_u64_column(info[1], "addresses");
-  const std::vector<std::uint64_t> lengths = to_u64_column(info[2], "lengths");
+  std::vector<transport::tcp::ServedRange> ranges = to_served_ranges(info);
   if (watched_ == nullptr) throw closed(env, "the TCP server");
-  if (addresses.size() != regions.size() || lengths.size() != regions.size()) {
-    throw invalid_argument(env, "regions, addresses and lengths differ in length: " + std::to_string(regions.size()) +
-                                    ", " + std::to_string(addresses.size()) + ", " + std::to_string(lengths.size()));
-  }
-  std::vector<transport::tcp::ServedRange> ranges;
-  ranges.reserve(regions.size());
-  for (std::size_t index = 0; index < regions.size(); ++index) {
-    const memory::RegionPtr& region = regions[index]->region(env);
-    if (addresses[index] < region->address()) {
-      throw fault(env,
-                  Status::error(Code::kOutOfRange, "addresses[" + std::to_string(index) + "] lies before its region"));
-    }
-    regions[index]->range(env, addresses[index] - region->address(), lengths[index]);
-    ranges.push_back({.region = region, .address = addresses[index], .length = lengths[index]});
-  }
   watched_->server->serve(std::move(ranges));
 }
 

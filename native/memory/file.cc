@@ -24,6 +24,7 @@ class FileRegion final : public MappedRegion {
   ~FileRegion() override { close(fd_); }
 
   [[nodiscard]] bool safe_to_load() const override { return false; }
+  [[nodiscard]] std::optional<Share> share() const override { return Share{.descriptor = fd_, .offset = offset_}; }
 
   [[nodiscard]] Status copy_out(std::uint64_t offset, std::span<std::byte> into) const override {
     if (offset > size() || into.size() > size() - offset) {
@@ -65,13 +66,17 @@ Status check_file(int fd, const std::string& path, std::uint64_t offset, std::ui
 }  // namespace
 
 Result<RegionPtr> map_file(const std::string& path, std::uint64_t offset, std::uint64_t size) {
-  if (Status status = check_size(size, "a file mapping"); !status.ok()) return status;
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     const int error = errno;
     return Status::system(error == ENOENT ? Code::kNotFound : Code::kIo, "open", error, "cannot open " + path);
   }
-  Status status = check_file(fd, path, offset, size);
+  return map_descriptor(fd, path, offset, size);
+}
+
+Result<RegionPtr> map_descriptor(int fd, const std::string& path, std::uint64_t offset, std::uint64_t size) {
+  Status status = check_size(size, "a file mapping");
+  if (status.ok()) status = check_file(fd, path, offset, size);
   const std::uint64_t skip = offset % base_page_size();
   void* base = MAP_FAILED;
   if (status.ok()) {

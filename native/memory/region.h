@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -12,6 +13,13 @@ namespace weightcast::memory {
 
 enum class RegionKind : std::uint8_t { kAnonymous, kShared, kFile, kAdopted };
 enum class HugePages : std::uint8_t { kAuto, kNever, kRequire };
+
+/// By what another process of this host can have a region's bytes. The descriptor is the region's, open for reading
+/// only.
+struct Share {
+  int descriptor;
+  std::uint64_t offset;  ///< of the region's first byte
+};
 
 /// A range of host memory that outlives every user of it: the JavaScript handle, each memory region registered on it,
 /// each transfer in flight and each exported window hold a `shared_ptr`. The last owner to go unmaps it.
@@ -36,6 +44,8 @@ class Region {
   [[nodiscard]] virtual Status copy_out(std::uint64_t offset, std::span<std::byte> into) const;
   /// True when loads from `data()` cannot fault, so that `copy_out` is not needed.
   [[nodiscard]] virtual bool safe_to_load() const { return true; }
+  /// None for memory that is this process's alone.
+  [[nodiscard]] virtual std::optional<Share> share() const { return std::nullopt; }
 
  protected:
   Region(RegionKind kind, std::byte* data, std::uint64_t size, std::uint64_t page_size, bool writable)
@@ -64,6 +74,9 @@ Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size);
 /// A read-only shared mapping of [offset, offset + size) of a file; `offset` need not be page aligned. kOutOfRange when
 /// the file is shorter.
 Result<RegionPtr> map_file(const std::string& path, std::uint64_t offset, std::uint64_t size);
+
+/// The same of an open file, whose descriptor is taken over; `path` names it in messages.
+Result<RegionPtr> map_descriptor(int descriptor, const std::string& path, std::uint64_t offset, std::uint64_t size);
 
 /// Memory that somebody else owns and keeps alive. `keep_alive` is dropped with the region.
 Result<RegionPtr> adopt(std::byte* data, std::uint64_t size, bool writable, std::shared_ptr<void> keep_alive);

@@ -37,13 +37,35 @@ Status reserve(int fd, const std::string& name, std::uint64_t size) {
   return Status::success();
 }
 
+/// Keeps the object open for reading only: what is handed to another process must not let it write.
+class SharedRegion final : public MappedRegion {
+ public:
+  SharedRegion(Mapping mapping, std::uint64_t size, int readable)
+      : MappedRegion(RegionKind::kShared, std::move(mapping), 0, size, base_page_size(), true), readable_(readable) {}
+  SharedRegion(const SharedRegion&) = delete;
+  SharedRegion& operator=(const SharedRegion&) = delete;
+  SharedRegion(SharedRegion&&) = delete;
+  SharedRegion& operator=(SharedRegion&&) = delete;
+  ~SharedRegion() override {
+    if (readable_ >= 0) close(readable_);
+  }
+
+  [[nodiscard]] std::optional<Share> share() const override {
+    if (readable_ < 0) return std::nullopt;
+    return Share{.descriptor = readable_, .offset = 0};
+  }
+
+ private:
+  int readable_;  // -1: could not be opened
+};
+
 Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size) {
   if (Status status = reserve(fd, name, size); !status.ok()) return status;
   void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return make_error(Code::kOutOfMemory, "mmap", errno, name, size, "it cannot be mapped");
   (void)madvise(base, size, MADV_HUGEPAGE);  // has an effect where /dev/shm is mounted with huge=advise
-  return RegionPtr(
-      std::make_shared<MappedRegion>(RegionKind::kShared, Mapping(base, size), 0, size, base_page_size(), true));
+  const int readable = open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC);
+  return RegionPtr(std::make_shared<SharedRegion>(Mapping(base, size), size, readable));
 }
 
 }  // namespace

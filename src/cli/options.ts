@@ -148,8 +148,11 @@ function tokenTtlOf(env: Readonly<Record<string, string | undefined>>, logger: L
   return undefined;
 }
 
-export interface WireFlags {
-  readonly transport?: 'auto' | 'rdma' | 'tcp';
+/** Wires that can be named; a target also knows that there need not be one. */
+export const wires = ['auto', 'rdma', 'tcp'] as const;
+
+export interface WireFlags<Name extends string = (typeof wires)[number]> {
+  readonly transport?: Name;
   readonly device?: readonly string[];
   readonly gidIndex?: number;
   readonly host?: string;
@@ -157,7 +160,12 @@ export interface WireFlags {
 
 /** Flags that say over which wire. */
 export function addWireOptions(command: Command): Command {
-  return addTransportOption(command)
+  return addPathOptions(addTransportOption(command));
+}
+
+/** The same without `--transport`. */
+export function addPathOptions(command: Command): Command {
+  return command
     .option('--device <names>', 'RDMA devices, separated by commas (default: all with an active port)', deviceList)
     .option('--gid-index <n>', 'GID index on every device (default: RoCEv2 over IPv4 first)', integer('a GID index', 0, 255))
     .option('--host <address>', 'address that peers reach this host at', hostAddress);
@@ -167,13 +175,15 @@ export function addTransportOption(command: Command): Command {
   return command.option(
     '--transport <name>',
     'auto (RDMA where both sides have it, else TCP), rdma or tcp (default: auto)',
-    oneOf('a transport', ['auto', 'rdma', 'tcp']),
+    oneOf('a transport', wires),
   );
 }
 
 /** The same as options of the library. */
-export function wireOptionsOf(flags: WireFlags): {
-  transport?: 'auto' | 'rdma' | 'tcp';
+export function wireOptionsOf<Name extends string>(
+  flags: WireFlags<Name>,
+): {
+  transport?: Name;
   devices?: readonly string[];
   gidIndex?: number;
   host?: string;

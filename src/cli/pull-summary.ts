@@ -46,12 +46,13 @@ function chosenText({ selector, attempts }: PullResult): string {
   return `by ${selector}${attempts.length === 0 ? '' : `, after ${formatCount(attempts.length)} that failed`}`;
 }
 
-/** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`. */
+/** `rdma`, `rdma (software RDMA: not a hardware number)`, `tcp (not rdma: …)`, `local (…)`. */
 export function transportText({
   transport,
   transportReason,
   software,
 }: Pick<PullResult, 'transport' | 'transportReason' | 'software'>): string {
+  if (transport === 'local') return 'local (on this host, no wire)';
   if (transport === 'tcp') return transportReason === '' ? 'tcp' : `tcp (not rdma: ${transportReason})`;
   return software ? 'rdma (software RDMA, rxe: not the speed of hardware)' : 'rdma';
 }

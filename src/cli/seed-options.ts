@@ -30,6 +30,7 @@ export interface OfferFlags {
   readonly workerTlsClientCa?: string;
   readonly publishTimeout?: number;
   readonly drain?: number;
+  readonly local?: boolean;
 }
 
 export function addOfferOptions(command: Command): Command {
@@ -57,6 +58,7 @@ export function addOfferOptions(command: Command): Command {
       'how long to try to publish again once the server has lost this seed (default: MX_PUBLISH_TIMEOUT_SECS, else 1800)',
       seconds('a time', 1),
     )
+    .option('--no-local', 'do not let processes of this host read without a wire (they can where --transport is auto)')
     .option('--drain <s>', 'how long to wait at the end for targets that still read (default: 30)', seconds('a time', 0))
     .option('--worker-id <id>', 'name of this worker (default: 8 random hex digits)', nonEmpty('a worker id'))
     .option(
@@ -108,5 +110,7 @@ export function offerOptionsOf(flags: OfferFlags): Partial<SeedOptions> {
     ...(certFile !== undefined && keyFile !== undefined && { workerTls: { certFile, keyFile, clientCaFile } }),
     ...(flags.publishTimeout !== undefined && { publishTimeoutMs: flags.publishTimeout }),
     ...(flags.drain !== undefined && { drainTimeoutMs: flags.drain }),
+    // Without the flag it follows the transport.
+    ...(flags.local === false && { local: false }),
   };
 }

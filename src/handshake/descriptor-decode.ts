@@ -1,7 +1,7 @@
 /** Descriptors of strangers: every field checked; one bad device or buffer rejects the whole. */
 import { WeightcastError } from '../errors.js';
 import { parseAddress } from './address.js';
-import type { DevicePriority, SegmentBuffer, SegmentDescriptor, SegmentDevice, SegmentExtras, SegmentProtocol } from './descriptor.js';
+import type { DevicePriority, LocalSocket, SegmentBuffer, SegmentDescriptor, SegmentDevice, SegmentExtras, SegmentProtocol } from './descriptor.js';
 import { Fields, type Place } from './fields.js';
 import type { JsonValue } from './json.js';
 
@@ -9,6 +9,8 @@ const maxKey = 0xffff_ffff;
 const maxPort = 0xffff;
 /** Of a device or a host; the kernel's own limit for devices is 64. */
 const maxNameLength = 256;
+/** sun_path has 108 bytes, of which the abstract namespace takes the first. */
+const maxSocketName = 106;
 const endOfAddresses = 2n ** 64n;
 
 export interface DecodeOptions {
@@ -142,5 +144,13 @@ function decodeExtras(fields: Fields | undefined): SegmentExtras | undefined {
     version: fields.uint('version', maxKey, 1),
     tcpDataPort: port === 0 ? undefined : port,
     tcpProtoVersion: port === 0 ? undefined : protocolVersion,
+    local: decodeLocal(fields.child('local')),
   };
+}
+
+/** What cannot be a socket of ours is as good as none: it is only ever one way more. */
+function decodeLocal(fields: Fields | undefined): LocalSocket | undefined {
+  const name = fields?.string('socket', maxSocketName) ?? '';
+  const token = fields?.string('token', 64) ?? '';
+  return name !== '' && /^[0-9a-f]{64}$/.test(token) ? { name, token } : undefined;
 }

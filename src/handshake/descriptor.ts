@@ -36,6 +36,14 @@ export interface DevicePriority {
   readonly others: readonly string[];
 }
 
+/** Where processes of the seed's own host ask for its bytes. */
+export interface LocalSocket {
+  /** In the abstract namespace of Unix domain sockets. */
+  readonly name: string;
+  /** 64 hexadecimal digits, by which both ends know each other. */
+  readonly token: string;
+}
+
 /** What Weightcast seeds add, under the key `weightcast`. */
 export interface SegmentExtras {
   readonly version: number;
@@ -43,6 +51,8 @@ export interface SegmentExtras {
   readonly tcpDataPort?: number | undefined;
   /** 1 or 2; `undefined` with no port. */
   readonly tcpProtoVersion?: number | undefined;
+  /** `undefined` when not offered. */
+  readonly local?: LocalSocket | undefined;
 }
 
 export interface SegmentDescriptor {
@@ -105,6 +115,7 @@ function extrasObject(extras: SegmentExtras): JsonObject {
     version: extras.version,
     ...(extras.tcpDataPort === undefined ? {} : { tcp_data_port: extras.tcpDataPort }),
     ...(extras.tcpProtoVersion === undefined ? {} : { tcp_proto_version: extras.tcpProtoVersion }),
+    ...(extras.local === undefined ? {} : { local: { socket: extras.local.name, token: extras.local.token } }),
   };
 }
 

@@ -7,6 +7,7 @@ export {
   devicesFor,
   encodeDescriptor,
   type EncodedDescriptor,
+  type LocalSocket,
   rdmaDescriptor,
   type SegmentBuffer,
   type SegmentDescriptor,

@@ -1,4 +1,5 @@
 /** The seed's side of the data plane: what listens for peers, and the descriptor that they read. */
+import { randomBytes } from 'node:crypto';
 import { toWeightcastError } from '../errors.js';
 import {
   HandshakeListener,
@@ -7,9 +8,10 @@ import {
   encodeDescriptor,
   formatAddress,
   peerReadLimit,
+  type LocalSocket,
   type SegmentDescriptor,
 } from '../handshake/index.js';
-import { native, type NativeNic, type NativeTcpServer } from '../native.js';
+import { native, type NativeLocalServer, type NativeNic, type NativeTcpServer } from '../native.js';
 import type { Logger } from '../observe/logger.js';
 import type { SeedContent } from './content.js';
 import type { ContentRange } from './ranges.js';
@@ -25,6 +27,8 @@ export interface DataPlaneOptions {
   readonly registered: Registered | undefined;
   /** Also (or only) serve over TCP. */
   readonly tcp: boolean;
+  /** Also serve processes of this host without a wire. */
+  readonly local: boolean;
   readonly logger: Logger;
 }
 
@@ -47,11 +51,12 @@ export class SeedDataPlane {
     private readonly listener: HandshakeListener,
     private readonly responder: Responder,
     private readonly tcpServer: NativeTcpServer | undefined,
+    private readonly localServer: LocalServer | undefined,
     { host, nics, ...options }: DataPlaneOptions,
   ) {
     const tcpDataPort = tcpServer?.port ?? 0;
     this.sessionId = formatAddress(host, listener.port);
-    this.descriptor = describeSegment({ name: this.sessionId, nics, buffers: buffersOf(options), tcpDataPort });
+    this.descriptor = describeSegment({ name: this.sessionId, nics, buffers: buffersOf(options), tcpDataPort, local: localServer?.socket });
     this.notes = tooLarge(this.descriptor);
     const own = bindAddress(host) || '127.0.0.1';
     this.listeners = [
@@ -64,6 +69,7 @@ export class SeedDataPlane {
     const { host, nics, logger } = options;
     let plane: SeedDataPlane | undefined;
     const tcpServer = options.tcp ? await serveTcp(options) : undefined;
+    const localServer = options.local ? await serveLocal(options) : undefined;
     const responder = new Responder({ serverName: () => plane?.sessionId ?? '', nics, logger });
     try {
       const listener = await HandshakeListener.listen({
@@ -77,12 +83,13 @@ export class SeedDataPlane {
         },
         logger,
       });
-      plane = new SeedDataPlane(listener, responder, tcpServer, options);
+      plane = new SeedDataPlane(listener, responder, tcpServer, localServer, options);
       for (const note of plane.notes) logger.warn(note);
       return plane;
     } catch (error) {
       await responder.close();
       await tcpServer?.close();
+      await localServer?.server.close();
       throw toWeightcastError(error, { doing: 'cannot open the handshake listener' });
     }
   }
@@ -92,6 +99,12 @@ export class SeedDataPlane {
     await this.listener.close();
     await this.responder.close();
     await this.tcpServer?.close();
+    await this.localServer?.server.close();
+  }
+
+  /** Whether processes of this host can read without a wire. */
+  get local(): boolean {
+    return this.localServer !== undefined;
   }
 }
 
@@ -131,11 +144,35 @@ async function serveTcp(options: DataPlaneOptions): Promise<NativeTcpServer> {
     .catch((error: unknown) => {
       throw toWeightcastError(error, { doing: 'cannot listen for TCP reads' });
     });
+  offer(server, options);
+  return server;
+}
+
+interface LocalServer {
+  readonly server: NativeLocalServer;
+  readonly socket: LocalSocket;
+}
+
+/** `undefined` where the kernel does not let it, which is logged: it is one way more, and no reason to fail. */
+async function serveLocal(options: DataPlaneOptions): Promise<LocalServer | undefined> {
+  const socket = { name: `weightcast-${randomBytes(8).toString('hex')}`, token: randomBytes(32).toString('hex') };
+  let server: NativeLocalServer | undefined;
+  try {
+    server = await native().listenLocal(socket.name, socket.token);
+    offer(server, options);
+    return { server, socket };
+  } catch (error) {
+    await server?.close();
+    options.logger.warn('the local transport is not offered', { reason: toWeightcastError(error).message });
+    return undefined;
+  }
+}
+
+function offer(server: Pick<NativeTcpServer, 'serve'>, options: DataPlaneOptions): void {
   const buffers = buffersOf(options);
   server.serve(
     options.ranges.flatMap((range) => options.content.regions[range.region]?.handle ?? []),
     BigUint64Array.from(buffers, (buffer) => buffer.address),
     BigUint64Array.from(buffers, (buffer) => buffer.length),
   );
-  return server;
 }

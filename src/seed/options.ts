@@ -31,6 +31,11 @@ export interface SeedOptions {
   readonly workerId?: string;
   /** Default `auto`. With `rdma`, failing to set RDMA up is an error; with `auto` it is a reason in {@link Seed.transportReason}. */
   readonly transport?: TransportChoice;
+  /**
+   * Also let processes of this host, of the same user or root, read without a wire. Default: with transport `auto`; one that names
+   * a wire is for that wire.
+   */
+  readonly local?: boolean;
   /** RDMA devices to use, for example `['mlx5_0', 'mlx5_1']`; default all with an active port. */
   readonly devices?: readonly string[];
   /** GID index of every device; default: RoCEv2 over IPv4 first. */
@@ -133,7 +138,7 @@ export interface SeedSummary {
   /** Where SGLang's processes find the seed, `http://host:port` each: its own port, and the server that answers for it; `''` for none. */
   readonly sglang?: { readonly url: string; readonly registeredAt: string };
   /** What peers can read by. */
-  readonly transports: readonly ('rdma' | 'tcp')[];
+  readonly transports: readonly ('rdma' | 'tcp' | 'local')[];
   /** RDMA devices in use. */
   readonly devices: readonly string[];
   /** Devices of these that are software (Soft-RoCE): not RDMA hardware. */

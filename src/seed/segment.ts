@@ -1,5 +1,5 @@
 /** The segment descriptor of a seed: what peers read before they read weights. */
-import { rdmaDescriptor, tcpDescriptor, type SegmentDescriptor } from '../handshake/index.js';
+import { rdmaDescriptor, tcpDescriptor, type LocalSocket, type SegmentDescriptor } from '../handshake/index.js';
 import type { NativeNic } from '../native.js';
 import { segmentDevices } from '../rails.js';
 
@@ -12,13 +12,15 @@ export interface Segment {
   readonly buffers: readonly { readonly address: bigint; readonly length: bigint; readonly remoteKeys: readonly number[] }[];
   /** 0: not served over TCP. */
   readonly tcpDataPort: number;
+  /** For processes of this host; `undefined`: not offered to them. */
+  readonly local?: LocalSocket | undefined;
 }
 
-export function describeSegment({ name, nics, buffers, tcpDataPort }: Segment): SegmentDescriptor {
+export function describeSegment({ name, nics, buffers, tcpDataPort, local }: Segment): SegmentDescriptor {
   if (nics.length === 0) {
-    return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1 } };
+    return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1, local } };
   }
-  const weightcast = tcpDataPort > 0 ? { version: 1, tcpDataPort, tcpProtoVersion: 2 } : { version: 1 };
+  const weightcast = { version: 1, ...(tcpDataPort > 0 && { tcpDataPort, tcpProtoVersion: 2 }), local };
   const located = buffers.map((buffer) => ({ ...buffer, location: 'cpu:0', readable: true }));
   return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers: located, weightcast }), timestamp: timestamp() };
 }

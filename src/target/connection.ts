@@ -10,7 +10,7 @@ export interface OpenLane {
 
 /** What is needed to read from one seed. `close` gives everything back. */
 export interface Connection {
-  readonly transport: 'rdma' | 'tcp';
+  readonly transport: 'rdma' | 'tcp' | 'local';
   readonly lanes: readonly OpenLane[];
   /** Ranges that the peer lets us read. */
   readonly bufferAddress: BigUint64Array;

@@ -1,12 +1,15 @@
-/** Which transport a pull uses, and why not the other. */
+/** Which wire a pull uses, and why not the other. That there is no need of one is found out before: {@link openLocal}. */
 import { WeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
+import type { NativeLocalPeer } from '../native.js';
 import type { Rails } from '../rails.js';
 import { pairRails, type RailPair } from './pairing.js';
 
 /** Transport and reason, before anything is registered. */
 export type TransportDecision =
-  { readonly transport: 'rdma'; readonly pairs: readonly RailPair[] } | { readonly transport: 'tcp'; readonly reason: string };
+  | { readonly transport: 'local'; readonly peer: NativeLocalPeer }
+  | { readonly transport: 'rdma'; readonly pairs: readonly RailPair[] }
+  | { readonly transport: 'tcp'; readonly reason: string };
 
 /**
  * RDMA when both sides have it; TCP when it was asked for or is all there is, with the reason.

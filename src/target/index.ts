@@ -25,6 +25,7 @@ export type {
   SessionPullOptions,
   SglangPullOptions,
   TargetTensor,
+  Transport,
 } from './options.js';
 export type { FromRegistry, FromSession, FromSglang, Origin, SessionTensor } from './origins.js';
 export type { Verified } from './verify.js';

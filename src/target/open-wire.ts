@@ -3,11 +3,13 @@ import { WeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
 import type { NativeNic, NativeRegistration } from '../native.js';
 import { connectRdma, registerLocal } from './connect-rdma.js';
+import { connectLocal } from './connect-local.js';
 import { connectTcp } from './connect-tcp.js';
 import type { Connection, ConnectOptions } from './connection.js';
 import { tcpPort, type TransportDecision } from './decide.js';
 import type { Placement } from './destinations/index.js';
 import type { LocalEnd } from './local-end.js';
+import type { Transport } from './options.js';
 import type { PullClock } from './progress.js';
 import type { Scope } from './scope.js';
 
@@ -15,7 +17,7 @@ export interface WireSetup {
   readonly local: LocalEnd;
   readonly descriptor: SegmentDescriptor;
   readonly placement: Placement;
-  readonly asked: 'auto' | 'rdma' | 'tcp';
+  readonly asked: Transport;
   readonly options: ConnectOptions;
 }
 
@@ -30,9 +32,11 @@ export async function openWire(decided: TransportDecision, setup: WireSetup, clo
   const { local, descriptor, options } = setup;
   const { decision, registrations } = await clock.phase('register', () => pin(decided, setup, scope));
   const connection = await clock.phase('connect', () =>
-    decision.transport === 'rdma'
-      ? connectRdma(local, descriptor, decision.pairs, registrations, options)
-      : connectTcp(descriptor, options),
+    decision.transport === 'local'
+      ? Promise.resolve(connectLocal(decision.peer))
+      : decision.transport === 'rdma'
+        ? connectRdma(local, descriptor, decision.pairs, registrations, options)
+        : connectTcp(descriptor, options),
   );
   scope.add(() => connection.close());
   return { connection, decision };
@@ -44,7 +48,7 @@ interface Pinned {
 }
 
 async function pin(decision: TransportDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
-  if (decision.transport === 'tcp') return { decision, registrations: [] };
+  if (decision.transport !== 'rdma') return { decision, registrations: [] };
   const nics: NativeNic[] = decision.pairs.map((pair) => pair.nic);
   try {
     const registrations = await registerLocal(nics, setup.placement.regions, spansOf(setup.placement));

@@ -35,6 +35,12 @@ export type Destination =
   | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
   | { readonly kind: 'discard' };
 
+/**
+ * How bytes come: `rdma`, `tcp`, or `local` from a seed of the same host, without a wire. `auto`: local where the seed is on this host
+ * and lets itself be read, else RDMA when both sides have it, else TCP.
+ */
+export type Transport = 'auto' | 'rdma' | 'tcp' | 'local';
+
 /** A pull through a metadata server. */
 export type RegistryPullOptions = PullSettings & FromRegistry;
 /** A pull from an SGLang server. */
@@ -56,8 +62,8 @@ export interface PullSettings {
    * Tensors that it lacks stay flat; a size, dtype or shape that differs is an error. Default: none.
    */
   readonly like?: string;
-  /** Default `auto`: RDMA when both sides have it, else TCP with the reason in {@link PullResult.transportReason}. */
-  readonly transport?: 'auto' | 'rdma' | 'tcp';
+  /** Default `auto`; where that ends with TCP, the reason is in {@link PullResult.transportReason}. */
+  readonly transport?: Transport;
   /** RDMA devices to use; default all with an active port. */
   readonly devices?: readonly string[];
   readonly gidIndex?: number;
@@ -115,7 +121,7 @@ export interface PullProgress {
 
 /** One path that carried bytes. */
 export interface LaneResult {
-  /** `rxe0>rxe1` or `tcp #2`. */
+  /** `rxe0>rxe1`, `tcp #2` or `local #1`. */
   readonly name: string;
   readonly localDevice: string | undefined;
   readonly remoteDevice: string | undefined;
@@ -167,8 +173,8 @@ export interface PullResult {
   readonly tensors: number;
   readonly bytes: bigint;
   /** What was really used. */
-  readonly transport: 'rdma' | 'tcp';
-  /** Why not RDMA; `''` when it was. */
+  readonly transport: 'rdma' | 'tcp' | 'local';
+  /** Why TCP and not RDMA; `''` when it was not TCP. */
   readonly transportReason: string;
   /** RDMA in software (Soft-RoCE) on our side: not RDMA hardware. */
   readonly software: boolean;

@@ -4,6 +4,7 @@ import type { SegmentDescriptor } from '../handshake/index.js';
 import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
 import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
+import { openLocal } from './connect-local.js';
 import { decideTransport, type TransportDecision } from './decide.js';
 import type { DestinationWriter, Placement } from './destinations/index.js';
 import type { Source } from './discovery/discovery.js';
@@ -62,12 +63,30 @@ export async function read(source: Source, context: ReadContext): Promise<Pulled
   }
 }
 
-async function readAll(readBy: ReadBy & { readonly descriptor: SegmentDescriptor }, context: ReadContext): Promise<Pulled> {
+type Described = ReadBy & { readonly descriptor: SegmentDescriptor };
+
+/** Without a wire where that can be, else over one. */
+async function readAll(readBy: Described, context: ReadContext): Promise<Pulled> {
+  const { descriptor, source } = readBy;
+  const asked = context.options.transport ?? 'auto';
+  if (asked === 'rdma' || asked === 'tcp') return readBytes(readBy, decideTransport(asked, context.rails, descriptor, source.peer), context);
+  const { peer, reason } = await context.clock.phase('connect', () => openLocal(asked, descriptor, source.peer));
+  if (peer === undefined) {
+    const pulled = await readBytes(readBy, decideTransport('auto', context.rails, descriptor, source.peer), context);
+    return reason === '' ? pulled : { ...pulled, notes: [`not read without a wire: ${reason}`, ...pulled.notes] };
+  }
+  try {
+    return await readBytes(readBy, { transport: 'local', peer }, context);
+  } finally {
+    await peer.close();
+  }
+}
+
+async function readBytes(readBy: Described, decided: TransportDecision, context: ReadContext): Promise<Pulled> {
   const { source, descriptor } = readBy;
-  const { options, rails, local, clock } = context;
+  const { options, local, clock } = context;
   const { catalog, peer } = source;
   const asked = options.transport ?? 'auto';
-  const decided = decideTransport(asked, rails, descriptor, peer);
 
   const writer = context.writer();
   try {

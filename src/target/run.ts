@@ -7,6 +7,7 @@ import { attempt, type AttemptContext } from './attempt.js';
 import { checkOptions } from './check-options.js';
 import { destinationWriter, type DestinationWriter } from './destinations/index.js';
 import type { Discovery } from './discovery/discovery.js';
+import type { TransportDecision } from './decide.js';
 import { discoveryOf } from './discovery/index.js';
 import { openCheckpoint } from './like.js';
 import { LocalEnd } from './local-end.js';
@@ -56,7 +57,7 @@ async function steps(
 ): Promise<PullResult> {
   const { transport = 'auto', logger = silentLogger, signal } = options;
   const { reporter } = discovery;
-  let chosen: 'rdma' | 'tcp' | undefined;
+  let chosen: TransportDecision['transport'] | undefined;
   const clock = new PullClock(signal, (progress) => {
     report(progress);
     reporter?.progress(progress.phase, chosen, progress.bytes, progress.totalBytes);

@@ -1,4 +1,5 @@
 /** The links that a measurement went over, and what they could carry at most. */
+import { WeightcastError } from '../../errors.js';
 import { native, type NativeDevicePort } from '../../native.js';
 import type { PullResult } from '../../target/index.js';
 import { ceilingGBps, type Framing } from './ceiling.js';
@@ -39,6 +40,7 @@ export async function linkOf(result: PullResult, gidIndex: number | undefined): 
       noCeiling: 'TCP goes through the kernel, over links that are not known here',
     };
   }
+  if (transport === 'local') throw new WeightcastError('ERR_INTERNAL', 'a bench seed offers no local transport, and yet it was used');
   const used = new Set(result.lanes.map((lane) => lane.localDevice));
   const ports = (await native().listDevices()).filter((port, index, all) => {
     const first = all.findIndex((other) => other.device === port.device && other.active) === index;

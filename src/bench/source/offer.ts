@@ -66,7 +66,7 @@ async function open({ listen, name, specs, checksums, wire, signal, logger }: Of
   scope.add(() => server.close(0));
   const seed = await seedTensors(
     tensors.map((tensor) => ({ ...tensor, data: { region, offset: tensor.offset, byteLength: tensor.bytes } })),
-    { identity: identityOf(name), server: server.address, checksums, drainTimeoutMs: 0, ...wire, logger, signal },
+    { identity: identityOf(name), server: server.address, checksums, drainTimeoutMs: 0, ...wire, local: false, logger, signal },
   );
   scope.add(() => seed.close());
   return { address: server.address, summary: seed.summary, [Symbol.asyncDispose]: () => scope.close() };

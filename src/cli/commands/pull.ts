@@ -1,26 +1,27 @@
 /** `weightcast pull`: read a source's weights. */
 import { Option, type Command } from 'commander';
 import type { Logger } from '../../observe/logger.js';
-import type { Destination, PullOptions } from '../../target/index.js';
+import type { Destination, PullOptions, Transport } from '../../target/index.js';
 import {
   addCommonOptions,
   addIdentityOptions,
+  addPathOptions,
   addRankOption,
   addSecurityOptions,
   addServerOption,
-  addWireOptions,
   wireOptionsOf,
+  wires,
   type CommonFlags,
   type WireFlags,
 } from '../options.js';
-import { nonEmpty, sharedMemoryName } from '../parse.js';
+import { nonEmpty, oneOf, sharedMemoryName } from '../parse.js';
 import { addOriginOptions, originOf, type OriginFlags } from '../pull-origin.js';
 import { pullSummaryLines } from '../pull-summary.js';
 import { addReadOptions, transferOptionsOf } from '../read-options.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import { UsageError } from '../usage-error.js';
 
-interface PullFlags extends CommonFlags, OriginFlags, WireFlags {
+interface PullFlags extends CommonFlags, OriginFlags, WireFlags<Transport> {
   readonly out?: string;
   readonly shm?: string;
   readonly discard?: true;
@@ -52,7 +53,11 @@ export function addPull(program: Command, run: RunCommand): void {
       'checkpoint that says dtypes and shapes of tensors whose source does not, and whose file layout is taken where it fits',
       nonEmpty('a checkpoint'),
     );
-  addWireOptions(command);
+  addPathOptions(command).option(
+    '--transport <name>',
+    'auto (local where the seed is on this host, else RDMA where both sides have it, else TCP), local, rdma or tcp (default: auto)',
+    oneOf('a transport', [...wires, 'local']),
+  );
   addOriginOptions(addReadOptions(command))
     .option('--no-verify', 'do not compare with the checksums of the seed')
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));

@@ -58,7 +58,8 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   tell('server', `process ${String(server.pid)}, metadata server on ${String(address)}`);
 
   const wire = ['--server', String(address), '--model-name', modelName, '--host', host, '--transport', options.transport];
-  const seed = start('seed', ['seed', model, ...wire]);
+  // What two hosts would do: between processes of one there is no wire to be shown.
+  const seed = start('seed', ['seed', model, ...wire, '--no-local']);
   const offered = await seed.next(signal);
   tell('seed', `process ${String(seed.pid)}, ${offeredText(offered)}`);
 

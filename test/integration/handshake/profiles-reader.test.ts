@@ -50,7 +50,7 @@ async function seedOf({ content }: Weights, nics: NicDouble[] = []): Promise<See
   for (const nic of nics) nic.beforeRegister = () => undefined;
   const registered = nics.length === 0 ? undefined : await register(nics, content, ranges, silentLogger);
   const tcp = nics.length === 0;
-  const plane = await SeedDataPlane.open({ host, nics, content, ranges, registered, tcp, logger: silentLogger });
+  const plane = await SeedDataPlane.open({ host, nics, content, ranges, registered, tcp, local: false, logger: silentLogger });
   after(() => plane.close());
   return plane;
 }

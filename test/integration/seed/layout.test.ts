@@ -91,7 +91,7 @@ test('memory that is not the seed’s own is not given away between its tensors;
   const { ranges, note } = layOut(content, [], '127.0.0.1');
   assert.deepEqual([ranges.length, note], [20_000, '']);
   const plane = await SeedDataPlane.open({
-    ...{ host: '127.0.0.1', nics: [], content, ranges, registered: undefined, tcp: true, logger: silentLogger },
+    ...{ host: '127.0.0.1', nics: [], content, ranges, registered: undefined, tcp: true, local: false, logger: silentLogger },
   });
   context.after(() => plane.close());
   assert.equal(plane.notes.length, 1);

@@ -69,6 +69,7 @@ test('an RDMA seed also serves TCP to a target that asks for it, which says that
     'both',
     '--transport',
     'auto',
+    '--no-local',
     '--host',
     '127.0.0.1',
     '--device',
