@@ -79,7 +79,8 @@ export class Region implements Disposable {
     }
   }
 
-  private static async of(doing: string, handle: Promise<NativeRegion>): Promise<Region> {
+  /** @internal */
+  static async of(doing: string, handle: Promise<NativeRegion>): Promise<Region> {
     try {
       return new Region(await handle);
     } catch (error) {

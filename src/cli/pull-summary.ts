@@ -74,6 +74,8 @@ function outputText(output: PullOutput): string {
       return `${output.path} (${formatCount(output.files.length)} files)`;
     case 'shared':
       return `${output.path} (${formatBytes(output.bytes)})`;
+    case 'mapped':
+      return `${formatCount(output.regions.length)} mappings of the seed's memory, now closed`;
     case 'memory':
     case 'tensors':
       return 'memory';

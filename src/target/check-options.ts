@@ -13,12 +13,18 @@ export function checkOptions(options: PullOptions): void {
   const kind = kindOf(options);
   const { into, transferTimeoutMs } = options;
   // Made and dropped: it opens nothing before it is prepared.
-  destinationWriter(into);
+  if (into.kind === 'mapped') checkMapped(options);
+  else destinationWriter(into);
   if (transferTimeoutMs !== undefined && !(transferTimeoutMs > 0)) {
     throw wrong(`Expected a positive number of milliseconds for transferTimeoutMs but received ${String(transferTimeoutMs)}`);
   }
   if (kind === 'server') checkMaxSources(options as { readonly maxSources?: number });
   if (kind === 'session') checkSession((options as FromSession).session);
+}
+
+function checkMapped({ transport = 'auto', verify }: PullOptions): void {
+  if (transport !== 'auto' && transport !== 'local') throw wrong(`pull: only the local transport maps, and ${transport} was asked for`);
+  if (verify === 'twice') throw wrong('pull: what is mapped is not read, let alone twice; give verify true or false');
 }
 
 function checkMaxSources({ maxSources }: { readonly maxSources?: number }): void {

@@ -14,6 +14,7 @@ export type {
   Destination,
   ExpectedTensor,
   LaneResult,
+  MappedTensor,
   PlacedTensor,
   PullOptions,
   PullOutput,

@@ -26,12 +26,16 @@ export interface TargetTensor extends ExpectedTensor {
  * - `shared`: one safetensors file in POSIX shared memory, `/dev/shm/NAME`, read into without a copy.
  * - `memory`: a region that the result hands over; the caller closes it.
  * - `tensors`: the caller's own buffers.
+ * - `mapped`: nowhere: the tensors stay in the memory of a seed of this host, and the result hands over read-only mappings, which the
+ *   caller closes. Only from a seed of files or shared memory, over the transport `local`. Ready without reading anything; so
+ *   nothing is compared unless `verify` is `true`.
  * - `discard`: memory that is dropped; for measuring.
  */
 export type Destination =
   | { readonly kind: 'directory'; readonly path: string }
   | { readonly kind: 'shared'; readonly name: string }
   | { readonly kind: 'memory' }
+  | { readonly kind: 'mapped' }
   | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
   | { readonly kind: 'discard' };
 
@@ -154,6 +158,12 @@ export interface PlacedTensor {
   readonly offset: bigint;
 }
 
+/** A tensor that stays where the seed has it. */
+export interface MappedTensor extends PlacedTensor {
+  /** Index into the regions. */
+  readonly region: number;
+}
+
 export interface PullResult {
   readonly origin: Origin;
   /** `mx_source_id`; `''` where no metadata server was asked. */
@@ -201,5 +211,6 @@ export type PullOutput =
   | { readonly kind: 'directory'; readonly path: string; readonly files: readonly string[] }
   | { readonly kind: 'shared'; readonly name: string; readonly path: string; readonly bytes: bigint }
   | { readonly kind: 'memory'; readonly region: Region; readonly tensors: readonly PlacedTensor[] }
+  | { readonly kind: 'mapped'; readonly regions: readonly Region[]; readonly tensors: readonly MappedTensor[] }
   | { readonly kind: 'tensors' }
   | { readonly kind: 'discard' };

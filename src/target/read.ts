@@ -4,7 +4,7 @@ import type { SegmentDescriptor } from '../handshake/index.js';
 import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
 import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
-import { openLocal } from './connect-local.js';
+import { connectLocal, openLocal } from './connect-local.js';
 import { decideTransport, type TransportDecision } from './decide.js';
 import type { DestinationWriter, Placement } from './destinations/index.js';
 import type { Source } from './discovery/discovery.js';
@@ -13,10 +13,11 @@ import { confirm, explained, type ReadBy } from './freshness.js';
 import type { LocalEnd } from './local-end.js';
 import { openWire, type OpenWire } from './open-wire.js';
 import type { PullResult, PullSettings } from './options.js';
+import { mapTensors } from './mapped.js';
 import type { PullClock } from './progress.js';
 import { Scope } from './scope.js';
 import { verify } from './verify.js';
-import { transfer, type WireResult } from './wire.js';
+import { nothingRead, transfer, type WireResult } from './wire.js';
 
 /** Defaults of {@link PullSettings}, with their reasons there. */
 const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000 };
@@ -24,8 +25,8 @@ const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000 };
 /** What all reads of a pull share; opened once, before the first. */
 export interface ReadContext {
   readonly options: PullSettings;
-  /** Makes the destination of one attempt. */
-  readonly writer: () => DestinationWriter;
+  /** Makes the destination of one attempt; none: the tensors are mapped where they are. */
+  readonly writer: (() => DestinationWriter) | undefined;
   readonly rails: Rails;
   readonly local: LocalEnd;
   readonly clock: PullClock;
@@ -66,10 +67,13 @@ export async function read(source: Source, context: ReadContext): Promise<Pulled
 type Described = ReadBy & { readonly descriptor: SegmentDescriptor };
 
 /** Without a wire where that can be, else over one. */
-async function readAll(readBy: Described, context: ReadContext): Promise<Pulled> {
+async function readAll(readBy: Described, { writer, ...shared }: ReadContext): Promise<Pulled> {
   const { descriptor, source } = readBy;
+  if (writer === undefined) return mapAll(readBy, shared);
+  const context = { ...shared, writer };
   const asked = context.options.transport ?? 'auto';
-  if (asked === 'rdma' || asked === 'tcp') return readBytes(readBy, decideTransport(asked, context.rails, descriptor, source.peer), context);
+  if (asked === 'rdma' || asked === 'tcp')
+    return readBytes(readBy, decideTransport(asked, context.rails, descriptor, source.peer), context);
   const { peer, reason } = await context.clock.phase('connect', () => openLocal(asked, descriptor, source.peer));
   if (peer === undefined) {
     const pulled = await readBytes(readBy, decideTransport('auto', context.rails, descriptor, source.peer), context);
@@ -82,7 +86,35 @@ async function readAll(readBy: Described, context: ReadContext): Promise<Pulled>
   }
 }
 
-async function readBytes(readBy: Described, decided: TransportDecision, context: ReadContext): Promise<Pulled> {
+/** Nothing is read, so that nothing need be right yet but where the tensors are. */
+async function mapAll({ source, descriptor }: Described, context: Omit<ReadContext, 'writer'>): Promise<Pulled> {
+  const { clock, options } = context;
+  const { peer: seed } = await clock.phase('connect', () => openLocal('local', descriptor, source.peer));
+  if (seed === undefined) throw new WeightcastError('ERR_INTERNAL', 'no local peer');
+  const decision = { transport: 'local', peer: seed } as const;
+  context.onTransport('local');
+  try {
+    const mapped = await clock.phase('prepare', () => mapTensors(source.catalog, seed, source.peer));
+    try {
+      const verified =
+        options.verify === true ? await clock.phase('verify', () => verifyAll(mapped.placement, source.peer, context)) : undefined;
+      await releaseLease(source);
+      const notes = [...source.notes, ...(verified === undefined ? ['nothing was compared: the tensors were mapped, not read'] : [])];
+      const opened = { connection: { ...connectLocal(seed), lanes: [] }, decision };
+      const { placement, output } = mapped;
+      return { source, placement, wire: nothingRead(source.catalog.bytes), opened, verified, output, notes };
+    } catch (error) {
+      mapped.close();
+      throw error;
+    }
+  } finally {
+    await seed.close();
+  }
+}
+
+type Writing = Omit<ReadContext, 'writer'> & { readonly writer: () => DestinationWriter };
+
+async function readBytes(readBy: Described, decided: TransportDecision, context: Writing): Promise<Pulled> {
   const { source, descriptor } = readBy;
   const { options, local, clock } = context;
   const { catalog, peer } = source;
@@ -134,7 +166,7 @@ function reconnectsOf({ outcome }: WireResult): number {
 async function readOnce(
   decided: TransportDecision,
   setup: Parameters<typeof openWire>[1],
-  context: ReadContext,
+  context: Omit<ReadContext, 'writer'>,
 ): Promise<Pick<Pulled, 'opened' | 'wire'>> {
   const { clock } = context;
   const scope = new Scope();
@@ -152,7 +184,7 @@ function readFirst(
   placement: Placement,
   readInto: (placement: Placement) => Promise<unknown>,
   peer: string,
-  { options, clock }: ReadContext,
+  { options, clock }: Omit<ReadContext, 'writer'>,
 ): ReturnType<typeof firstRead> {
   return firstRead(placement, {
     readInto,
@@ -173,7 +205,12 @@ function connectOptions(options: PullSettings, peer: string): Parameters<typeof 
   };
 }
 
-function transferAll({ connection }: OpenWire, placement: Placement, peer: string, { options, clock }: ReadContext): Promise<WireResult> {
+function transferAll(
+  { connection }: OpenWire,
+  placement: Placement,
+  peer: string,
+  { options, clock }: Omit<ReadContext, 'writer'>,
+): Promise<WireResult> {
   return withinBudget(options.transferTimeoutMs, options.signal, peer, (signal) =>
     transfer(connection, placement, {
       sliceBytes: options.sliceBytes,
@@ -200,7 +237,11 @@ function leaseLost(peer: string): WeightcastError {
   );
 }
 
-async function verifyAll(placement: Placement, peer: string, { options, clock }: ReadContext): Promise<PullResult['verified']> {
+async function verifyAll(
+  placement: Placement,
+  peer: string,
+  { options, clock }: Omit<ReadContext, 'writer'>,
+): Promise<PullResult['verified']> {
   if (options.verify === false) return undefined;
   return verify(placement, peer, options.signal, (bytes, total) => {
     clock.tell('verify', bytes, total);
@@ -216,7 +257,7 @@ function commit(
   writer: DestinationWriter,
   catalog: Catalog,
   fetchFile: Source['fetchFile'],
-  { options, clock }: ReadContext,
+  { options, clock }: Omit<ReadContext, 'writer'>,
 ): Promise<PullResult['output']> {
   let written = 0n;
   const progress = (bytes: bigint): void => {

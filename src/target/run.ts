@@ -19,13 +19,14 @@ import { trySources } from './try-sources.js';
 
 /**
  * Leaves nothing behind when it rejects, always with an error of ours.
- * @param writer makes the destination of one attempt; default: what the options say.
+ * @param own makes the destination of one attempt; default: what the options say.
  */
 export async function runPull(
   options: PullOptions,
   report: (progress: PullProgress) => void,
-  writer = () => destinationWriter(options.into),
+  own?: () => DestinationWriter,
 ): Promise<PullResult> {
+  const writer = own ?? writerOf(options.into);
   const scope = new Scope();
   try {
     checkOptions(options);
@@ -48,9 +49,14 @@ export async function runPull(
   }
 }
 
+/** None where nothing is written. */
+function writerOf(into: PullOptions['into']): (() => DestinationWriter) | undefined {
+  return into.kind === 'mapped' ? undefined : () => destinationWriter(into);
+}
+
 async function steps(
   options: PullOptions,
-  writer: () => DestinationWriter,
+  writer: (() => DestinationWriter) | undefined,
   discovery: Discovery,
   report: (progress: PullProgress) => void,
   scope: Scope,

@@ -59,6 +59,11 @@ export async function transfer(connection: Connection, placement: Placement, opt
   }
 }
 
+/** Of tensors that are there without a wire phase. */
+export function nothingRead(bytes: bigint): WireResult {
+  return { outcome: { bytes, planMs: 0, wireMs: 0, slices: 0, lanes: [], fault: undefined }, eventLoopMaxDelayMs: 0 };
+}
+
 function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
   if (options.signal?.aborted === true) {
     return new WeightcastError('ERR_ABORTED', `pull from ${options.peer} aborted after ${String(outcome.bytes)} bytes`, {

@@ -1,7 +1,7 @@
 /** `weightcast pull`: read a source's weights. */
 import { Option, type Command } from 'commander';
 import type { Logger } from '../../observe/logger.js';
-import type { Destination, PullOptions, Transport } from '../../target/index.js';
+import type { Destination, PullOptions, PullResult, Transport } from '../../target/index.js';
 import {
   addCommonOptions,
   addIdentityOptions,
@@ -25,6 +25,7 @@ interface PullFlags extends CommonFlags, OriginFlags, WireFlags<Transport> {
   readonly out?: string;
   readonly shm?: string;
   readonly discard?: true;
+  readonly map?: true;
   readonly like?: string;
   readonly verify: boolean;
 }
@@ -48,6 +49,13 @@ export function addPull(program: Command, run: RunCommand): void {
         .conflicts('discard'),
     )
     .option('--discard', 'read and verify, keep nothing')
+    .addOption(
+      new Option('--map', 'map the tensors of a seed of this host, and let go of them: how long a program waits for them').conflicts([
+        'out',
+        'shm',
+        'discard',
+      ]),
+    )
     .option(
       '--like <path>',
       'checkpoint that says dtypes and shapes of tensors whose source does not, and whose file layout is taken where it fits',
@@ -75,7 +83,8 @@ async function pull(flags: PullFlags, context: CommandContext): Promise<undefine
   const result = await running;
   await watching;
   progress.finish();
-  if (flags.json === true) context.output.json(result);
+  if (result.output.kind === 'mapped') for (const region of result.output.regions) region.close();
+  if (flags.json === true) context.output.json(jsonOf(result));
   else for (const line of pullSummaryLines(result)) context.output.line(line);
   return undefined;
 }
@@ -87,14 +96,22 @@ async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: L
     into: destinationOf(flags),
     ...(await transferOptionsOf(flags, io.env, logger)),
     ...wireOptionsOf(flags),
-    verify: flags.verify,
+    // To compare is to read all of it.
+    verify: flags.verify && flags.map !== true,
     ...(flags.like !== undefined && { like: flags.like }),
   };
 }
 
-function destinationOf({ out, shm, discard }: PullFlags): Destination {
+/** Mappings are handles of this process. */
+function jsonOf(result: PullResult): object {
+  const { output } = result;
+  return output.kind === 'mapped' ? { ...result, output: { kind: 'mapped', regions: output.regions.length } } : result;
+}
+
+function destinationOf({ out, shm, discard, map }: PullFlags): Destination {
   if (out !== undefined) return { kind: 'directory', path: out };
   if (shm !== undefined) return { kind: 'shared', name: shm };
   if (discard === true) return { kind: 'discard' };
-  throw new UsageError('say where the weights go: --out DIR, --shm NAME or --discard');
+  if (map === true) return { kind: 'mapped' };
+  throw new UsageError('say where the weights go: --out DIR, --shm NAME, --map or --discard');
 }

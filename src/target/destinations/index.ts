@@ -8,7 +8,7 @@ import { SharedDestination } from './shared.js';
 export type { DestinationWriter, FetchFile, Placement } from './destination.js';
 
 /** @throws ERR_INVALID_ARGUMENT for a name that cannot be one. */
-export function destinationWriter(into: Destination): DestinationWriter {
+export function destinationWriter(into: Exclude<Destination, { readonly kind: 'mapped' }>): DestinationWriter {
   switch (into.kind) {
     case 'directory':
       return new DirectoryDestination(into.path);

@@ -7,14 +7,15 @@ import { test } from 'node:test';
 import { WeightcastError } from '#src/errors.js';
 import { fetchDescriptor, tcpDescriptor, type SegmentDescriptor } from '#src/handshake/index.js';
 import { generateModel } from '#src/model/generate.js';
+import { openModel } from '#src/model/model.js';
 import { qwen2_5_7b } from '#src/model/shapes/index.js';
 import { native } from '#src/native.js';
 import { Region } from '#src/region.js';
-import { seedTensors } from '#src/seed/index.js';
+import { seedModel, seedTensors } from '#src/seed/index.js';
 import { pull } from '#src/target/index.js';
 import { byteTensors, pattern, startServer, temporaryFolder } from '../../support/cluster.js';
 import { assertSameModel } from '../../support/models.js';
-import { errorOf, pull as pullCommand, seed as seedCommand, serve, summaryOf } from '../../support/roles.js';
+import { errorOf, pull as pullCommand, Role, seed as seedCommand, serve, summaryOf } from '../../support/roles.js';
 
 const folder = await temporaryFolder();
 const model = join(folder, 'model');
@@ -147,7 +148,7 @@ test('strangers, garbage and the silent are turned away, and others are served m
   await Promise.all(peers.map((peer) => peer.close()));
 });
 
-test('a seed that is killed is gone for its readers of memory, and no other process is read in its place', async () => {
+test('what a seed that is killed has passed stays readable', async () => {
   const { role: server, address } = await serve();
   const { role, ready } = await seedCommand(model, ['--server', address, '--host', '127.0.0.1', '--model-name', 'killed']);
   const peer = await openPeer(String(ready['sessionId']));
@@ -158,6 +159,75 @@ test('a seed that is killed is gone for its readers of memory, and no other proc
   assert.equal(region.byteLength, peer.bufferLength[0]);
   await region.read(0n, new Uint8Array(Number(region.byteLength)));
   region.close();
+  await peer.close();
+  await server.stop();
+});
+
+test("mapped tensors are the seed's own, without a read; they stay when the seed ends, and are compared where that is asked for", async () => {
+  const shared = own();
+  const seed = await seedModel(model, shared);
+  const result = await pull({ ...shared, into: { kind: 'mapped' }, verify: true });
+  assert.deepEqual([result.transport, result.tensors, result.lanes.length, result.workRequests], ['local', 339, 0, 0]);
+  assert.equal(result.verified?.tensors, 339);
+  const unread = await pull({ ...shared, into: { kind: 'mapped' } });
+  assert.equal(unread.verified, undefined);
+  assert.match(unread.notes.join(), /nothing was compared/);
+  assert.equal(unread.output.kind, 'mapped');
+  for (const region of unread.output.regions) region.close();
+  await seed.close();
+  assert.equal(result.output.kind, 'mapped');
+  const { regions, tensors } = result.output;
+  const original = await openModel(model);
+  const byName = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
+  const last = tensors.at(-1);
+  assert.ok(last && byName.has(last.name));
+  const bytes = Buffer.alloc(Number(last.bytes));
+  await regions[last.region]?.handle.read(last.offset, bytes);
+  assert.ok(bytes.some((byte) => byte !== 0));
+  for (const region of regions) region.close();
+});
+
+test('what is in the memory of the seed alone cannot be mapped, nor anything over a wire', async () => {
+  const shared = own();
+  await using _seed = await seedTensors(byteTensors([1000]), shared);
+  await assert.rejects(pull({ ...shared, into: { kind: 'mapped' } }).then(), /memory of that process alone/);
+  await assert.rejects(pull({ ...shared, into: { kind: 'mapped' }, transport: 'tcp' }).then(), /only the local transport maps/);
+});
+
+test('a mirror pulls locally and is itself read from its memory by another process; once it is killed, it is lost', async () => {
+  const { role: server, address } = await serve();
+  const base = ['--server', address, '--host', '127.0.0.1', '--model-name', 'mirrored'];
+  const { role: origin } = await seedCommand(model, base);
+  const mirror = new Role(['mirror', ...base]);
+  const ready = await mirror.next();
+  assert.equal((ready['source'] as { transport: string }).transport, 'local');
+  await origin.stop();
+  const out = join(folder, 'mirrored');
+  const summary = summaryOf(await pullCommand([...base, '--transport', 'local', '--out', out]));
+  assert.equal(summary.transport, 'local');
+  await assertSameModel(model, out);
+
+  const peer = await openPeer(String(ready['sessionId']));
+  assert.ok(peer.shared.includes(0));
+  await mirror.stop('SIGKILL');
+  const into = await native().allocate(peer.bufferLength[0] ?? 0n, 'auto');
+  const { done } = native().startTransfer({
+    remoteAddress: peer.bufferAddress.slice(0, 1),
+    length: peer.bufferLength.slice(0, 1),
+    localOffset: new BigUint64Array(1),
+    region: new Uint32Array(1),
+    regions: [into],
+    bufferAddress: peer.bufferAddress,
+    bufferLength: peer.bufferLength,
+    lanes: [peer.lane('local #1')],
+    sliceBytes: 1 << 20,
+    maxSegments: 16,
+    merge: true,
+  });
+  const outcome = await done;
+  assert.equal(outcome.fault?.nativeCode, 'PEER_LOST');
+  assert.equal(outcome.bytes, 0n);
+  into.close();
   await peer.close();
   await server.stop();
 });
