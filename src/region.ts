@@ -116,6 +116,19 @@ export class Region implements Disposable {
     }
   }
 
+  /**
+   * Copies bytes out; also of a read-only region, of which there are no windows.
+   * @param offset - bytes from the start.
+   * @throws ERR_PROTOCOL when the range leaves the region, ERR_IO when the file behind it was cut short.
+   */
+  async read(offset: bigint, into: Uint8Array): Promise<void> {
+    try {
+      await this.handle.read(offset, into);
+    } catch (error) {
+      throw toWeightcastError(error, { doing: 'Region.read' });
+    }
+  }
+
   /** Detaches all windows and drops this handle. Idempotent. */
   close(): void {
     this.handle.close();

@@ -1,10 +1,11 @@
 // `npm run compare -- NAME`: one module a comparison, with `title` and `measure`, which says whether its threshold holds.
 import * as attacks from './attacks.mjs';
+import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
 
-const comparisons = { attacks, perftest, latency, loss, rails, mooncake };
+const comparisons = { attacks, perftest, latency, loss, rails, local, mooncake };
 
 const name = process.argv[2];
 if (name === undefined) {

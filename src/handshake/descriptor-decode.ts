@@ -1,7 +1,15 @@
 /** Descriptors of strangers: every field checked; one bad device or buffer rejects the whole. */
 import { WeightcastError } from '../errors.js';
 import { parseAddress } from './address.js';
-import type { DevicePriority, LocalSocket, SegmentBuffer, SegmentDescriptor, SegmentDevice, SegmentExtras, SegmentProtocol } from './descriptor.js';
+import type {
+  DevicePriority,
+  LocalSocket,
+  SegmentBuffer,
+  SegmentDescriptor,
+  SegmentDevice,
+  SegmentExtras,
+  SegmentProtocol,
+} from './descriptor.js';
 import { Fields, type Place } from './fields.js';
 import type { JsonValue } from './json.js';
 

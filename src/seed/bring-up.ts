@@ -57,7 +57,16 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   const manifest = await manifestOf(content, checksums);
 
   const { ranges } = layout;
-  const plane = await SeedDataPlane.open({ host, nics, content, ranges, registered, tcp: transport !== 'rdma', local: options.local ?? transport === 'auto', logger });
+  const plane = await SeedDataPlane.open({
+    host,
+    nics,
+    content,
+    ranges,
+    registered,
+    tcp: transport !== 'rdma',
+    local: options.local ?? transport === 'auto',
+    logger,
+  });
   cleanups.push(() => plane.close());
   // Registration may have replaced regions by copies, elsewhere in memory.
   const tensors = descriptorsOf(content);
@@ -76,7 +85,11 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     workerEndpoint: '',
     manifest: 'none',
     ...told,
-    transports: [...(nics.length > 0 ? (['rdma'] as const) : []), ...(transport === 'rdma' ? [] : (['tcp'] as const)), ...(plane.local ? (['local'] as const) : [])],
+    transports: [
+      ...(nics.length > 0 ? (['rdma'] as const) : []),
+      ...(transport === 'rdma' ? [] : (['tcp'] as const)),
+      ...(plane.local ? (['local'] as const) : []),
+    ],
     devices: nics.map((nic) => nic.device),
     softwareDevices: nics.length > 0 ? rails.softwareDevices : [],
     transportReason: reason,

@@ -27,7 +27,8 @@ export async function openLocal(asked: 'auto' | 'local', descriptor: SegmentDesc
     if (asked === 'auto') return { peer: undefined, reason: silent ? '' : reason };
     throw new WeightcastError('ERR_TRANSPORT_UNAVAILABLE', `${peer} cannot be read without a wire: ${reason}`, { peer, cause });
   };
-  if (socket === undefined) return refused('it offers no local transport (a seed with --no-local, one of a named transport, or none of ours)', true);
+  if (socket === undefined)
+    return refused('it offers no local transport (a seed with --no-local, one of a named transport, or none of ours)', true);
   try {
     return { peer: await native().connectLocal(socket.name, socket.token, patienceMs), reason: '' };
   } catch (error) {

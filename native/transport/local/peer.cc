@@ -74,10 +74,13 @@ Result<Received> receive(int socket) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  ssize_t count = -1;
+  ssize_t count = 0;
+  bool was_reset = false;
   do {
+    // A seed that answered and closed before it read our hello is reported as a reset once, before its answer.
+    was_reset = count < 0 && errno == ECONNRESET;
     count = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-  } while (count < 0 && errno == EINTR);
+  } while (count < 0 && (errno == EINTR || (errno == ECONNRESET && !was_reset)));
   const int error = errno;
   for (cmsghdr* header = count < 0 ? nullptr : CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {

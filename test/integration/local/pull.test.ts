@@ -182,7 +182,7 @@ test("mapped tensors are the seed's own, without a read; they stay when the seed
   const last = tensors.at(-1);
   assert.ok(last && byName.has(last.name));
   const bytes = Buffer.alloc(Number(last.bytes));
-  await regions[last.region]?.handle.read(last.offset, bytes);
+  await regions[last.region]?.read(last.offset, bytes);
   assert.ok(bytes.some((byte) => byte !== 0));
   for (const region of regions) region.close();
 });

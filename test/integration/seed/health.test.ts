@@ -12,7 +12,16 @@ for (const host of ['127.0.0.1', '192.0.2.1']) {
   test(`a data plane that peers reach at ${host} is healthy until its listeners are gone`, async (t) => {
     const content = contentOfTensors(byteTensors([4096]));
     t.after(() => content.close());
-    const options = { host, nics: [], content, ranges: rangesOf(content.tensors), registered: undefined, tcp: true, local: false, logger: silentLogger };
+    const options = {
+      host,
+      nics: [],
+      content,
+      ranges: rangesOf(content.tensors),
+      registered: undefined,
+      tcp: true,
+      local: false,
+      logger: silentLogger,
+    };
     const plane = await SeedDataPlane.open(options);
     t.after(() => plane.close());
     const reasons: string[] = [];

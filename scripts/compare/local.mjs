@@ -1,0 +1,183 @@
+// A pull from a seed of the same host, without a wire, beside a memcpy of as many bytes and beside UCX between two processes.
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MetadataServer, pull, Region } from '../../dist/index.js';
+import { native } from '../../dist/native.js';
+import { listening, service, start } from './processes.mjs';
+import { compared, median, table } from './statistics.mjs';
+
+export const title = 'a pull on one host without a wire, beside two threads of memcpy and beside UCX (posix, cma)';
+
+/** Runs of each side, alternating, after one to warm up. */
+const RUNS = 5;
+
+const bars = { memcpy: 0.9, ucx: 1, mappedMs: 50 };
+const GIB = 2 ** 30;
+const UCX_PORT = 13_337;
+
+/** @returns {Promise<boolean>} whether every bar holds */
+export async function measure() {
+  const server = await MetadataServer.listen({ listen: '127.0.0.1:0' });
+  const results = [];
+  try {
+    for (const memory of ['shared', 'anonymous']) {
+      for (const bytes of [GIB / 2, 4 * GIB]) results.push(...(await beside(server.address, bytes, memory)));
+    }
+  } finally {
+    await server.close(0);
+  }
+  const [ucx] = spawnSync('ucx_info', ['-v'], { encoding: 'utf8' }).stdout.split('\n');
+  const machine = { processor: cpus()[0].model, processors: cpus().length, kernel: release(), node: process.version, ucx };
+  mkdirSync('build/compare', { recursive: true });
+  writeFileSync('build/compare/local.json', JSON.stringify({ machine, bars, results }, null, 2));
+  console.log(table([['what', 'ours', 'theirs', 'ratio', 'lowest', 'highest', 'bar', ''], ...results.map(row)]));
+  return results.every(({ holds }) => holds);
+}
+
+function row({ what, ours, theirs, ratio, lowest, highest, bar, unit, holds }) {
+  const text = (value) => (value === undefined ? '' : value.toFixed(2));
+  return [what, `${text(ours)} ${unit}`, text(theirs), text(ratio), text(lowest), text(highest), String(bar), holds ? 'holds' : 'MISSED'];
+}
+
+/** One seed in a process of its own, and all that is read of it. */
+async function beside(server, bytes, memory) {
+  const modelName = `compare/${memory}-${bytes}`;
+  const seed = await service([process.execPath, 'scripts/compare/local-seed.mjs', server, modelName, String(bytes), memory]);
+  const from = { identity: { modelName }, server, host: '127.0.0.1', transport: 'local' };
+  const size = `${bytes / GIB} GiB, ${memory}`;
+  try {
+    const source = await touched(bytes);
+    const results = [
+      judged(
+        `${size}: memcpy, new pages`,
+        bars.memcpy,
+        await taking(
+          () => newPages(from, bytes),
+          () => copied(source, bytes),
+        ),
+      ),
+    ];
+    source.close();
+    if (bytes < GIB) {
+      const into = await touched(bytes);
+      results.push(
+        judged(
+          `${size}: UCX, touched pages`,
+          bars.ucx,
+          await taking(
+            () => touchedPages(from, into, bytes),
+            () => ucxRate(bytes),
+          ),
+        ),
+      );
+      into.close();
+    } else if (memory === 'shared') {
+      results.push(await mapped(from, size));
+    }
+    return results;
+  } finally {
+    await seed.stop();
+  }
+}
+
+/** Alternates; the first of either is to warm up. */
+async function taking(ours, theirs) {
+  const runs = { ours: [], theirs: [] };
+  for (let run = 0; run <= RUNS; run++) {
+    const rates = [await ours(), await theirs()];
+    if (run === 0) continue;
+    runs.ours.push(rates[0]);
+    runs.theirs.push(rates[1]);
+  }
+  return runs;
+}
+
+function judged(what, bar, runs) {
+  const result = compared(runs.ours, runs.theirs);
+  return { what, unit: 'GB/s', bar, holds: result.ratio >= bar, ...result, runs };
+}
+
+/** Memory whose pages are there. */
+async function touched(bytes) {
+  const region = await Region.allocate(BigInt(bytes));
+  for (let at = 0; at < bytes; at += GIB / 2) region.view(BigInt(at), GIB / 2).fill(1);
+  return region;
+}
+
+/** GB/s of the wire phase, into memory that the pull gets itself; every tensor's checksum is compared after it. */
+async function newPages(from, bytes) {
+  const result = await pull({ ...from, into: { kind: 'discard' } });
+  return verifiedRate(result, bytes);
+}
+
+async function touchedPages(from, region, bytes) {
+  const each = BigInt(bytes) / 64n;
+  const tensors = Array.from({ length: 64 }, (_, index) => ({
+    name: `tensor.${index}`,
+    data: { region, offset: BigInt(index) * each, byteLength: each },
+  }));
+  return verifiedRate(await pull({ ...from, into: { kind: 'tensors', tensors } }), bytes);
+}
+
+function verifiedRate({ transport, verified, phases }, bytes) {
+  if (transport !== 'local' || Number(verified?.bytes) !== bytes)
+    throw new Error(`read over ${transport}, ${verified?.bytes} bytes verified`);
+  return bytes / phases.wire / 1e6;
+}
+
+/** GB/s of two threads of memcpy, into a region that is made for it: the first touch is included, as in the pull. */
+async function copied(source, bytes) {
+  const into = await Region.allocate(BigInt(bytes));
+  const startedAt = performance.now();
+  await native().copyRegion(source.handle, into.handle, 2);
+  const took = performance.now() - startedAt;
+  into.close();
+  return bytes / took / 1e6;
+}
+
+/** GB/s of `ucx_perftest`, which reads into the same buffer again and again, so that its pages are touched. */
+async function ucxRate(bytes) {
+  const env = ['env', 'UCX_TLS=posix,cma,self', 'UCX_WARN_UNUSED_ENV_VARS=n', 'ucx_perftest', '-p', String(UCX_PORT)];
+  const serving = start(env);
+  const served = once(serving, 'close');
+  try {
+    await listening(UCX_PORT, 10_000);
+    const reading = start([...env, '127.0.0.1', '-t', 'ucp_get', '-s', String(bytes), '-n', '4']);
+    const [code] = await once(reading, 'close');
+    // Final: iterations, three latencies, bandwidth (2^20 bytes a second) average and overall, two message rates.
+    const final = /^Final:\s+(.*)$/m.exec(reading.said.out)?.[1]?.trim().split(/\s+/);
+    if (code !== 0 || final === undefined) throw new Error(`ucx_perftest ended with ${code}: ${reading.said.out}${reading.said.err}`);
+    return (Number(final[5]) * 2 ** 20) / 1e9;
+  } finally {
+    serving.kill('SIGTERM');
+    await served;
+    await sleep(100);
+  }
+}
+
+/** Milliseconds from the call until the tensors are there; a look at every buffer's ends shows that they are. */
+async function mapped(from, size) {
+  const times = [];
+  for (let run = 0; run <= RUNS; run++) {
+    const startedAt = performance.now();
+    const { output } = await pull({ ...from, into: { kind: 'mapped' } });
+    const took = performance.now() - startedAt;
+    for (const { region, offset, bytes } of output.tensors) await output.regions[region].read(offset + bytes - 1n, new Uint8Array(1));
+    for (const region of output.regions) region.close();
+    if (run > 0) times.push(took);
+  }
+  const ours = median(times);
+  const ends = { lowest: Math.min(...times), highest: Math.max(...times) };
+  return {
+    what: `${size}: mapped, ready after`,
+    unit: 'ms',
+    ours,
+    bar: bars.mappedMs,
+    holds: ours < bars.mappedMs,
+    ...ends,
+    runs: { ours: times },
+  };
+}
