@@ -19,6 +19,8 @@ after(async () => {
 
 interface Counted {
   readonly counts: { passed: number; failed: number; skipped: number };
+  /** Failed cases, without the files' names. */
+  readonly failures: string[];
   readonly output: string;
 }
 
@@ -32,13 +34,14 @@ async function counted(name: string, source: string): Promise<Counted> {
     encoding: 'utf8',
     env: { ...env, WEIGHTCAST_TEST_COUNTS: countsFile },
   });
-  return { counts: JSON.parse(await readFile(countsFile, 'utf8')) as Counted['counts'], output: stdout };
+  const { failures, ...counts } = JSON.parse(await readFile(countsFile, 'utf8')) as Counted['counts'] & Pick<Counted, 'failures'>;
+  return { counts, failures: failures.map((failure) => failure.replace(/^.*?: /, '')), output: stdout };
 }
 
 const imports = `import { before, describe, it, test } from 'node:test';\n`;
 
 test('cases are counted, suites and parents of failed cases are not', async () => {
-  const { counts, output } = await counted(
+  const { counts, failures, output } = await counted(
     'cases',
     `${imports}
     test('fine', () => {});
@@ -50,6 +53,7 @@ test('cases are counted, suites and parents of failed cases are not', async () =
     test('parent', async (t) => { await t.test('child', () => { throw new Error('in the child'); }); });`,
   );
   assert.deepEqual(counts, { passed: 2, failed: 2, skipped: 1 });
+  assert.deepEqual(failures, ['suite › broken', 'parent › child']);
   assert.match(output, /skipped: no cable/);
   assert.match(output, /suite › broken\n[^]*in the suite/);
   assert.match(output, /parent › child\n[^]*in the child/);
@@ -67,7 +71,9 @@ test('a suite whose hook or body throws is a failure', async () => {
 });
 
 test('a file without a test is a failure', async () => {
-  assert.deepEqual((await counted('empty', '')).counts, { passed: 0, failed: 1, skipped: 0 });
+  const { counts, failures } = await counted('empty', '');
+  assert.deepEqual(counts, { passed: 0, failed: 1, skipped: 0 });
+  assert.deepEqual(failures, ['holds no test']);
 });
 
 test('a file that crashes is a failure that says how', async () => {
