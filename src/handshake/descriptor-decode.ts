@@ -148,11 +148,12 @@ function decodeExtras(fields: Fields | undefined): SegmentExtras | undefined {
   if (fields === undefined) return undefined;
   const port = fields.uint('tcp_data_port', maxPort);
   const protocolVersion = fields.uint('tcp_proto_version', maxKey, 1);
+  const local = decodeLocal(fields.child('local'));
   return {
     version: fields.uint('version', maxKey, 1),
     tcpDataPort: port === 0 ? undefined : port,
     tcpProtoVersion: port === 0 ? undefined : protocolVersion,
-    local: decodeLocal(fields.child('local')),
+    ...(local !== undefined && { local }),
   };
 }
 

@@ -24,7 +24,7 @@ const bad: readonly Case[] = [
   { argv: 'pull --tp 0', says: /'--tp <n>' argument '0' is invalid\. Expected a tensor parallel size, an integer from 1/, command: 'pull' },
   { argv: 'pull --rank -1', says: /--rank/, command: 'pull' },
   { argv: 'pull --framework tgi', says: /Expected a framework: sglang, vllm, trt_llm\./, command: 'pull' },
-  { argv: 'pull --transport udp', says: /Expected a transport: auto, rdma, tcp\./, command: 'pull' },
+  { argv: 'pull --transport udp', says: /Expected a transport: auto, rdma, tcp, local\./, command: 'pull' },
   { argv: 'pull --slice-bytes 1', says: /Expected a slice in bytes from 4096/, command: 'pull' },
   { argv: 'pull --server https://x', says: /Expected the metadata server as host:port/, command: 'pull' },
   { argv: 'sources --server s:1 --tls-cert c', says: /--tls-cert and --tls-key belong together/, command: 'sources' },
