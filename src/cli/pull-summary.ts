@@ -65,7 +65,8 @@ function devicesText({ lanes }: PullResult): string {
 export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'verified' | 'tensors' | 'bytes'>): string {
   if (verified === undefined) return 'nothing: these bytes were not compared with the seed';
   const all = verified.tensors === tensors && verified.bytes === bytes;
-  return `${all ? 'all' : `${formatCount(verified.tensors)} of`} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}`;
+  const sample = verified.sampleOf === undefined ? '' : ', a sample';
+  return `${all ? 'all' : `${formatCount(verified.tensors)} of`} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}${sample}`;
 }
 
 function outputText(output: PullOutput): string {

@@ -24,7 +24,7 @@ export function checkOptions(options: PullOptions): void {
 
 function checkMapped({ transport = 'auto', verify }: PullOptions): void {
   if (transport !== 'auto' && transport !== 'local') throw wrong(`pull: only the local transport maps, and ${transport} was asked for`);
-  if (verify === 'twice') throw wrong('pull: what is mapped is not read, let alone twice; give verify true or false');
+  if (verify === 'twice') throw wrong('pull: what is mapped is not read, let alone twice; give verify true, false or "sampled"');
 }
 
 function checkMaxSources({ maxSources }: { readonly maxSources?: number }): void {

@@ -74,11 +74,12 @@ export interface PullSettings {
   /** The address under which the seed may call back (old Mooncake seeds do). Default: the one with the route outside. */
   readonly host?: string;
   /**
-   * Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. `'twice'`: what the
-   * seed publishes no checksums of is read a second time, and both reads are compared. That doubles the bytes on the wire, in
-   * no more memory.
+   * Compare every tensor's XXH3-64 with the seed's. Default true; seeds without checksums leave a note. `'sampled'`: a random one
+   * in 16, at least 16, which finds a source that holds something else and mostly misses a single bad tensor; the result says so.
+   * `'twice'`: what the seed publishes no checksums of is read a second time, and both reads are compared. That doubles the bytes
+   * on the wire, in no more memory.
    */
-  readonly verify?: boolean | 'twice';
+  readonly verify?: boolean | 'sampled' | 'twice';
   /**
    * Queue pairs a rail, all used. Default with a Weightcast seed: 4, of which one is used and the others join it where packets
    * are lost; else 2, which is Mooncake's count and must be equal there.

@@ -97,9 +97,12 @@ async function mapAll({ source, descriptor }: Described, context: Omit<ReadConte
     const mapped = await clock.phase('prepare', () => mapTensors(source.catalog, seed, source.peer));
     try {
       const verified =
-        options.verify === true ? await clock.phase('verify', () => verifyAll(mapped.placement, source.peer, context)) : undefined;
+        options.verify === true || options.verify === 'sampled'
+          ? await clock.phase('verify', () => verifyAll(mapped.placement, source.peer, context))
+          : undefined;
       await releaseLease(source);
-      const notes = [...source.notes, ...(verified === undefined ? ['nothing was compared: the tensors were mapped, not read'] : [])];
+      const mappedNote = verified === undefined ? ['nothing was compared: the tensors were mapped, not read'] : [];
+      const notes = [...source.notes, ...sampleNote(verified), ...mappedNote];
       const opened = { connection: { ...connectLocal(seed), lanes: [] }, decision };
       const { placement, output } = mapped;
       return { source, placement, wire: nothingRead(source.catalog.bytes), opened, verified, output, notes };
@@ -134,7 +137,7 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
       if (!isVouchedFor(source, placement, options)) await confirm(readBy, reconnectsOf(wire), options.signal);
       return verifyAll(placement, peer, context);
     });
-    if (!held && verified === undefined) throw leaseLost(peer);
+    if (!held && (verified === undefined || verified.sampleOf !== undefined)) throw leaseLost(peer, verified);
     const output = await clock.phase('write', () =>
       commit(writer, { ...catalog, tensors: withChecksums(catalog.tensors) }, source.fetchFile, context),
     );
@@ -143,6 +146,7 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
       ...opened.connection.notes,
       ...(held ? [] : ["the seed's lease had ended before the read did; the checksums agree all the same"]),
       ...twiceNote(verified),
+      ...sampleNote(verified),
       ...(verified === undefined && options.verify !== false ? ['nothing was verified: the seed publishes no checksums'] : []),
       ...writer.notes,
     ];
@@ -153,9 +157,10 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
   }
 }
 
-/** By the seed's promise not to change while it is read, or by its own checksums of every tensor. */
+/** By the seed's promise not to change while it is read, or by its own checksums of every tensor: a sample does not do. */
 function isVouchedFor({ lease }: Source, { tensors }: Placement, { verify: how }: PullSettings): boolean {
-  return lease !== undefined || (how !== false && tensors.every((tensor) => tensor.checksum !== undefined && tensor.readTwice !== true));
+  const compared = how !== false && how !== 'sampled';
+  return lease !== undefined || (compared && tensors.every((tensor) => tensor.checksum !== undefined && tensor.readTwice !== true));
 }
 
 function reconnectsOf({ outcome }: WireResult): number {
@@ -229,10 +234,11 @@ async function releaseLease({ lease }: Source): Promise<boolean> {
   return (await lease?.release().catch(() => true)) ?? true;
 }
 
-function leaseLost(peer: string): WeightcastError {
+function leaseLost(peer: string, verified: PullResult['verified']): WeightcastError {
+  const but = verified === undefined ? 'nothing was compared with checksums' : 'only a sample was compared with its checksums';
   return new WeightcastError(
     'ERR_SOURCE_GONE',
-    `the lease that ${peer} gave ended before the read did, and it publishes no checksums: its tensors may have changed meanwhile`,
+    `the lease that ${peer} gave ended before the read did, and ${but}: its tensors may have changed meanwhile`,
     { peer },
   );
 }
@@ -243,9 +249,18 @@ async function verifyAll(
   { options, clock }: Omit<ReadContext, 'writer'>,
 ): Promise<PullResult['verified']> {
   if (options.verify === false) return undefined;
-  return verify(placement, peer, options.signal, (bytes, total) => {
-    clock.tell('verify', bytes, total);
+  return verify(placement, peer, {
+    sampled: options.verify === 'sampled',
+    signal: options.signal,
+    onProgress: (bytes, total) => {
+      clock.tell('verify', bytes, total);
+    },
   });
+}
+
+function sampleNote(verified: PullResult['verified']): string[] {
+  if (verified?.sampleOf === undefined) return [];
+  return [`${String(verified.tensors)} of ${String(verified.sampleOf)} tensors were compared with the seed's checksums: a sample`];
 }
 
 function twiceNote(verified: PullResult['verified']): string[] {

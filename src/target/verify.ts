@@ -3,6 +3,7 @@ import { checksums } from '../checksum.js';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
 import type { CatalogTensor } from './catalog.js';
 import type { Placement } from './destinations/index.js';
+import { sampleOf } from './sample.js';
 
 export interface Verified {
   readonly algorithm: 'xxh3-64';
@@ -10,25 +11,35 @@ export interface Verified {
   readonly bytes: bigint;
   /** Of these, bytes that the seed publishes no checksums of: they were read twice, and both reads compared. */
   readonly bytesReadTwice: bigint;
+  /** Only a random part was compared, of so many tensors that could have been; absent where all were. */
+  readonly sampleOf?: number;
+}
+
+/** How far, and for whom. */
+export interface VerifyOptions {
+  /** Only a sample. */
+  readonly sampled: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: (bytes: bigint, totalBytes: bigint) => void;
 }
 
 /**
- * Compares every tensor that has a checksum.
+ * Compares every tensor that has a checksum, or a sample of them.
  * @returns `undefined` when none has.
  * @throws ERR_CHECKSUM_MISMATCH naming the first tensor and how many differ, ERR_ABORTED.
  */
 export async function verify(
   placement: Placement,
   peer: string,
-  signal: AbortSignal | undefined,
-  onProgress: (bytes: bigint, totalBytes: bigint) => void,
+  { sampled, signal, onProgress }: VerifyOptions,
 ): Promise<Verified | undefined> {
   throwIfAborted(signal, 'verify');
-  const rows = placement.tensors.flatMap((tensor, index) => {
+  const all = placement.tensors.flatMap((tensor, index) => {
     const at = placement.at[index];
     return tensor.checksum === undefined || at === undefined ? [] : [{ tensor, range: { ...at, bytes: tensor.bytes } }];
   });
-  if (rows.length === 0) return undefined;
+  if (all.length === 0) return undefined;
+  const rows = sampled ? sampleOf(all) : all;
   const tensors = rows.map((row) => row.tensor);
   try {
     const ranges = rows.map((row) => row.range);
@@ -39,7 +50,8 @@ export async function verify(
     throw toWeightcastError(error, { doing: 'cannot verify what was read', peer });
   }
   const twice = tensors.filter((tensor) => tensor.readTwice === true);
-  return { algorithm: 'xxh3-64', tensors: tensors.length, bytes: sumOf(tensors), bytesReadTwice: sumOf(twice) };
+  const verified = { algorithm: 'xxh3-64', tensors: tensors.length, bytes: sumOf(tensors), bytesReadTwice: sumOf(twice) } as const;
+  return rows.length === all.length ? verified : { ...verified, sampleOf: all.length };
 }
 
 function mismatch(first: CatalogTensor, wrong: number, of: number, peer: string): WeightcastError {

@@ -21,13 +21,15 @@ import { addReadOptions, transferOptionsOf } from '../read-options.js';
 import type { CommandContext, RunCommand } from '../run.js';
 import { UsageError } from '../usage-error.js';
 
+const verifyModes = ['all', 'sampled', 'twice', 'none'] as const;
+
 interface PullFlags extends CommonFlags, OriginFlags, WireFlags<Transport> {
   readonly out?: string;
   readonly shm?: string;
   readonly discard?: true;
   readonly map?: true;
   readonly like?: string;
-  readonly verify: boolean;
+  readonly verify?: (typeof verifyModes)[number] | false;
 }
 
 export function addPull(program: Command, run: RunCommand): void {
@@ -67,7 +69,13 @@ export function addPull(program: Command, run: RunCommand): void {
     oneOf('a transport', [...wires, 'local']),
   );
   addOriginOptions(addReadOptions(command))
-    .option('--no-verify', 'do not compare with the checksums of the seed')
+    .option(
+      '--verify <how>',
+      'compare with the checksums of the seed: all, sampled (one tensor in 16, at least 16), twice (all; what has none is read twice) or none ' +
+        '(default: all; with --map none)',
+      oneOf('a way to verify', verifyModes),
+    )
+    .option('--no-verify', 'the same as --verify none')
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));
 }
 
@@ -96,10 +104,23 @@ async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: L
     into: destinationOf(flags),
     ...(await transferOptionsOf(flags, io.env, logger)),
     ...wireOptionsOf(flags),
-    // To compare is to read all of it.
-    verify: flags.verify && flags.map !== true,
+    verify: verifyOf(flags),
     ...(flags.like !== undefined && { like: flags.like }),
   };
+}
+
+/** What is mapped is not compared unless asked for: to compare is to read all of it. */
+function verifyOf({ verify, map }: PullFlags): NonNullable<PullOptions['verify']> {
+  switch (verify ?? (map === true ? 'none' : 'all')) {
+    case 'sampled':
+      return 'sampled';
+    case 'twice':
+      return 'twice';
+    case 'all':
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Mappings are handles of this process. */

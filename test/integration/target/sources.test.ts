@@ -90,6 +90,21 @@ test('a source that lies is passed over, and the good bytes are what is left', a
   }
 });
 
+test('a sample of the tensors is compared where that is asked for, and said to be one; it finds a source that holds something else', async (context) => {
+  const options = { ...shared(server.address), verify: 'sampled' as const };
+  const many = Array.from({ length: 100 }, (_, index) => 64 + index);
+  const stale = byteTensors(many);
+  await serveTensors(context, options, 'stale', stale);
+  await serveTensors(context, options, 'good', byteTensors(many));
+  for (const { data } of stale) data.fill(0xa5);
+  const result = await pull({ ...options, into: { kind: 'discard' }, selector: inOrder('stale', 'good') });
+  assert.equal(result.workerId, 'good');
+  assert.equal(result.attempts[0]?.code, 'ERR_CHECKSUM_MISMATCH');
+  assert.match(result.attempts[0].message, /^16 of 16 tensors/);
+  assert.deepEqual([result.verified?.tensors, result.verified?.sampleOf], [16, 100]);
+  assert.ok(result.notes.some((note) => /^16 of 100 tensors were compared .*: a sample$/.test(note)));
+});
+
 test('buffers of the caller and shared memory take the second source as if there had been no first', async (context) => {
   const options = shared(server.address);
   const lying = byteTensors(sizes);

@@ -35,8 +35,9 @@ describe('reading twice', () => {
     assert.ok(memory.subarray(10, 40).every((byte) => byte === 0));
     assert.ok(memory.subarray(0, 10).every((byte) => byte === 0xee) && memory.subarray(40).every((byte) => byte === 0xee));
     second(memory);
+    const options = { sampled: false, signal: undefined, onProgress: () => undefined };
     const checked = tensors.slice(1).map((one) => known.get(one) ?? one);
-    return await verify({ ...placement, tensors: checked, at: placement.at.slice(1) }, 'p:1', undefined, () => undefined);
+    return await verify({ ...placement, tensors: checked, at: placement.at.slice(1) }, 'p:1', options);
   }
 
   test('the same bytes are verified, those of no tensor and of no bytes too', async () => {
