@@ -65,7 +65,9 @@ export class RedisStore implements MetadataStore {
       RedisConnection.open({ ...connection, name: 'weightcast-reads', onInvalidate }, connectLimitMs),
     ] as const;
     try {
-      return new RedisStore(await opening[0], await opening[1], tracked, options);
+      // Together: where the second fails first, nobody would be waiting for it yet, and that ends the process.
+      const [commands, reads] = await Promise.all(opening);
+      return new RedisStore(commands, reads, tracked, options);
     } catch (error) {
       for (const result of await Promise.allSettled(opening)) if (result.status === 'fulfilled') await result.value.close();
       throw error;
