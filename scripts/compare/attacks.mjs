@@ -1,8 +1,6 @@
 // What one client of a metadata server feels while another one attacks it: its p99 beside that of a quiet server.
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
-import path from 'node:path';
-import { root, run } from '../testing/shell.mjs';
+import { run } from '../testing/shell.mjs';
+import { judged, loadBefore, saveRecord } from './record.mjs';
 import { median, table } from './statistics.mjs';
 
 export const title = 'p99 of a well-behaved client of a metadata server under 24 attacks, beside a quiet server';
@@ -15,7 +13,7 @@ const MOST_RATIO = 2;
 
 /** @returns {Promise<boolean>} whether every attack stays within {@link MOST_RATIO} */
 export async function measure() {
-  const load = loadavg()[0];
+  const load = loadBefore();
   // The attackers are those of the tests.
   if (!(await run(['node_modules/.bin/tsc', '-b', 'test']))) throw new Error('the tests do not compile');
   const cleanups = [];
@@ -52,7 +50,7 @@ async function attackAll(cleanup) {
 
 function report(results, loadAverageBefore) {
   const rows = [['attack', 'quiet ms', 'control ms', 'under attack ms', 'least', 'most', 'to quiet', 'to control']];
-  const judged = results.map((result) => {
+  const attacks = results.map((result) => {
     const of = (column) => result.rounds.map((round) => round[column]);
     const [quiet, control, during] = ['quiet', 'control', 'during'].map((column) => median(of(column)));
     const extremes = [Math.min(...of('during')), Math.max(...of('during'))];
@@ -61,13 +59,9 @@ function report(results, loadAverageBefore) {
     return { ...result, quiet, control, during, ratios, holds: ratios.quiet <= MOST_RATIO };
   });
   console.log(`\np99, medians of ${ROUNDS} rounds\n\n${table(rows)}\n`);
-  const held = judged.filter(({ holds }) => holds).length;
-  const holds = held === judged.length;
-  console.log(`${holds ? 'holds' : 'FAILED'}: at most ${MOST_RATIO} times quiet is asked for, which ${held} of ${judged.length} keep`);
-  const file = path.join(root, 'build/compare/attacks.json');
-  mkdirSync(path.dirname(file), { recursive: true });
-  const facts = { schemaVersion: 1, comparison: 'attacks', title, date: new Date().toISOString(), unit: 'ms', mostRatio: MOST_RATIO };
-  writeFileSync(file, `${JSON.stringify({ ...facts, holds, loadAverageBefore, results: judged }, null, 2)}\n`);
-  console.log(`every round: ${path.relative(root, file)}`);
+  const held = attacks.filter(({ holds }) => holds).length;
+  const holds = held === attacks.length;
+  judged(holds, `at most ${MOST_RATIO} times quiet is asked for, which ${held} of ${attacks.length} keep`);
+  saveRecord('attacks', { title, unit: 'ms', mostRatio: MOST_RATIO, holds, loadAverageBefore, results: attacks });
   return holds;
 }

@@ -1,12 +1,12 @@
 // A pull from a seed of the same host, without a wire, beside a memcpy of as many bytes and beside UCX between two processes.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MetadataServer, pull, Region } from '../../dist/index.js';
 import { native } from '../../dist/native.js';
 import { listening, service, start } from './processes.mjs';
+import { loadBefore, saveRecord } from './record.mjs';
 import { compared, median, table } from './statistics.mjs';
 
 export const title = 'a pull on one host without a wire, beside two threads of memcpy and beside UCX (posix, cma)';
@@ -20,6 +20,7 @@ const UCX_PORT = 13_337;
 
 /** @returns {Promise<boolean>} whether every bar holds */
 export async function measure() {
+  const loadAverageBefore = loadBefore();
   const server = await MetadataServer.listen({ listen: '127.0.0.1:0' });
   const results = [];
   try {
@@ -30,11 +31,19 @@ export async function measure() {
     await server.close(0);
   }
   const [ucx] = spawnSync('ucx_info', ['-v'], { encoding: 'utf8' }).stdout.split('\n');
-  const machine = { processor: cpus()[0].model, processors: cpus().length, kernel: release(), node: process.version, ucx };
-  mkdirSync('build/compare', { recursive: true });
-  writeFileSync('build/compare/local.json', JSON.stringify({ machine, bars, results }, null, 2));
+  const versions = { processor: `${cpus().length} × ${cpus()[0].model}`, kernel: release(), ucx };
   console.log(table([['what', 'ours', 'theirs', 'ratio', 'lowest', 'highest', 'bar', ''], ...results.map(row)]));
-  return results.every(({ holds }) => holds);
+  const holds = results.every((result) => result.holds);
+  saveRecord('local', {
+    title,
+    unit: 'GB/s, 1 GB = 1e9 bytes; or ms, where that is said',
+    bars,
+    holds,
+    loadAverageBefore,
+    results,
+    versions,
+  });
+  return holds;
 }
 
 function row({ what, ours, theirs, ratio, lowest, highest, bar, unit, holds }) {

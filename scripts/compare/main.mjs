@@ -3,9 +3,21 @@ import * as attacks from './attacks.mjs';
 import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
+import * as plan from './plan.mjs';
+import * as tcp from './tcp.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
 
-const comparisons = { attacks, perftest, latency, loss, rails, local, mooncake };
+const comparisons = {
+  attacks,
+  latency,
+  local,
+  loss,
+  mooncake,
+  perftest,
+  plan,
+  rails,
+  tcp,
+};
 
 const name = process.argv[2];
 if (name === undefined) {

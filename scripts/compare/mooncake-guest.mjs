@@ -7,9 +7,10 @@ import { LocalEnd } from '../../dist/target/local-end.js';
 import { pairRails } from '../../dist/target/pairing.js';
 import { transfer } from '../../dist/target/wire.js';
 import { Peer, version } from './mooncake-peer.mjs';
-import { alternating, ourMemory, theirReader } from './mooncake-readers.mjs';
+import { ourMemory, theirReader } from './mooncake-readers.mjs';
 import { workloads } from './mooncake-workloads.mjs';
 import { versionOf } from './processes.mjs';
+import { alternating } from './turns.mjs';
 
 const RUNS = Number(process.argv[2]);
 const HOST = '10.77.0.1';

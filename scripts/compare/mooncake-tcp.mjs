@@ -4,10 +4,11 @@ import { connectTcp } from '../../dist/target/connect-tcp.js';
 import { LocalEnd } from '../../dist/target/local-end.js';
 import { transfer } from '../../dist/target/wire.js';
 import { Peer } from './mooncake-peer.mjs';
-import { alternating, ourMemory, theirReader } from './mooncake-readers.mjs';
+import { ourMemory, theirReader } from './mooncake-readers.mjs';
 import { report } from './mooncake-report.mjs';
 import { workloads } from './mooncake-workloads.mjs';
 import { busySeconds, cpuByThread } from './processors.mjs';
+import { alternating } from './turns.mjs';
 
 /** Runs of each reader and workload, alternating. */
 const RUNS = 7;

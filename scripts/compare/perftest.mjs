@@ -1,10 +1,9 @@
 // Weightcast's `pull` over one queue pair beside perftest's `ib_read_bw`, on one Soft-RoCE device in one boot.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { root, run } from '../testing/shell.mjs';
+import { run } from '../testing/shell.mjs';
 import { versionOf } from './processes.mjs';
-import { revision } from './revision.mjs';
+import { folder, loadBefore, saveRecord } from './record.mjs';
 import { compared, table } from './statistics.mjs';
 
 export const title = 'pull over RDMA beside ib_read_bw: reads of 1 MiB and of 64 KiB, 1 queue pair, 16 outstanding, rxe0 (Soft-RoCE)';
@@ -12,22 +11,17 @@ export const title = 'pull over RDMA beside ib_read_bw: reads of 1 MiB and of 64
 /** By bytes of a read: below this part of the peer's median the comparison fails. */
 const LEAST_RATIOS = { [1024 * 1024]: 0.98, [64 * 1024]: 0.95 };
 
-/** Above this load average, something else wants the processors that the machine is emulated on. */
-const QUIET_LOAD = 0.7;
-
 /** Qwen2.5-7B with every dimension divided by this: about 310 MB, at least {@link LEAST_BYTES}. */
 const MODEL_SCALE = 7;
 const LEAST_BYTES = 256 * 1024 * 1024;
 
-const folder = path.join(root, 'build/compare');
 const model = path.join(folder, 'model');
 const measured = path.join(folder, 'perftest-guest');
 
 /** @returns {Promise<boolean>} whether the ratios of the medians are at least {@link LEAST_RATIOS} */
 export async function measure() {
   await makeModel();
-  const load = loadavg()[0];
-  if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the ratio will be noisy`);
+  const load = loadBefore();
   rmSync(measured, { recursive: true, force: true });
   const machine = ['--hosts', '1', '--rails', '1', '--memory', '6144', '--timeout', '1500', '--out', measured];
   const inside = ['node', 'scripts/compare/perftest-guest.mjs', model];
@@ -58,33 +52,20 @@ function report({ runs, commands, versions, load }) {
     ),
   );
   const holds = sizes.every((size) => size.holds);
-  const file = path.join(folder, 'perftest.json');
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    file,
-    `${JSON.stringify(
-      {
-        schemaVersion: 2,
-        comparison: 'perftest',
-        title,
-        date: new Date().toISOString(),
-        unit: 'GB/s, 1 GB = 1e9 bytes; ours is bytes over the wire phase, theirs is "BW average"',
-        holds,
-        sizes,
-        loadAverageBefore: load,
-        runs,
-        commands,
-        versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast: revision() },
-        caveats: [
-          'Soft-RoCE under emulation: only the ratio means anything, not the rates',
-          'ib_read_bw reads one small buffer again and again, which flatters it; pull reads every byte of a model once and verifies it',
-        ],
-      },
-      null,
-      2,
-    )}\n`,
-  );
-  console.log(`every run: ${path.relative(root, file)}`);
+  saveRecord('perftest', {
+    title,
+    unit: 'GB/s, 1 GB = 1e9 bytes; ours is bytes over the wire phase, theirs is "BW average"',
+    holds,
+    sizes,
+    loadAverageBefore: load,
+    runs,
+    commands,
+    versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version') },
+    caveats: [
+      'Soft-RoCE under emulation: only the ratio means anything, not the rates',
+      'ib_read_bw reads one small buffer again and again, which flatters it; pull reads every byte of a model once and verifies it',
+    ],
+  });
   return holds;
 }
 

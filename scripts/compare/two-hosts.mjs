@@ -1,15 +1,10 @@
 // Reading over two joined Soft-RoCE machines whose wires are made worse: `latency`, `loss` and `rails`.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { loadavg } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { root, run } from '../testing/shell.mjs';
+import { run } from '../testing/shell.mjs';
 import { versionOf } from './processes.mjs';
-import { revision } from './revision.mjs';
+import { folder, loadBefore, saveRecord } from './record.mjs';
 import { median, table } from './statistics.mjs';
-
-/** Above this load average, something else wants the processors that the machines are emulated on. */
-const QUIET_LOAD = 0.7;
-const folder = path.join(root, 'build/compare');
 
 /**
  * One comparison: what it asks for is a list of ratios of medians, each at least (or between) what is asked for.
@@ -69,8 +64,7 @@ function ratio(what, ours, theirs, least) {
 
 /** @returns {Promise<boolean>} whether every figure is as asked for */
 async function measure({ name, title, rails: railCount, environment = [], figures }) {
-  const load = loadavg()[0];
-  if (load > QUIET_LOAD) console.log(`this computer is busy (load average ${load.toFixed(1)}): the figures will be noisy`);
+  const load = loadBefore();
   const measured = path.join(folder, `${name}-guest`);
   rmSync(measured, { recursive: true, force: true });
   const machines = ['--hosts', '2', '--rails', `${railCount}`, '--memory', '2048', '--timeout', '900', '--out', measured];
@@ -88,17 +82,20 @@ async function measure({ name, title, rails: railCount, environment = [], figure
   }));
   const holds = judged.every((figure) => figure.holds);
   print(runs, judged);
-  const file = path.join(folder, `${name}.json`);
-  mkdirSync(folder, { recursive: true });
-  const facts = { schemaVersion: 1, comparison: name, title, environment, date: new Date().toISOString(), loadAverageBefore: load };
-  const unit = 'GB/s, 1 GB = 1e9 bytes; ours is bytes over the wire phase, all compared afterwards; theirs is "BW average"';
-  const caveats = [
-    'Soft-RoCE under emulation: only ratios mean anything, not the rates',
-    'ib_read_bw reads one buffer again and again, out of the cache, and compares nothing: that flatters it; ours reads distinct bytes into distinct memory',
-  ];
-  const all = { ...versions, qemu: versionOf('qemu-system-x86_64', '--version'), weightcast: revision() };
-  writeFileSync(file, `${JSON.stringify({ ...facts, unit, holds, figures: judged, runs, versions: all, caveats }, null, 2)}\n`);
-  console.log(`every run: ${path.relative(root, file)}`);
+  saveRecord(name, {
+    title,
+    unit: 'GB/s, 1 GB = 1e9 bytes; ours is bytes over the wire phase, all compared afterwards; theirs is "BW average"',
+    environment,
+    holds,
+    figures: judged,
+    loadAverageBefore: load,
+    runs,
+    versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version') },
+    caveats: [
+      'Soft-RoCE under emulation: only ratios mean anything, not the rates',
+      'ib_read_bw reads one buffer again and again, out of the cache, and compares nothing: that flatters it; ours reads distinct bytes into distinct memory',
+    ],
+  });
   return holds;
 }
 

@@ -10,8 +10,10 @@ packages_of() {
   case $1 in
     build) echo "$build" ;;
     softroce) echo "$softroce" ;;
-    # perftest is the peer of scripts/compare, protobuf-compiler what scripts/generate runs.
+    # protobuf-compiler is what scripts/generate runs, perftest what `weightcast bench` runs beside its own reads.
     test) echo "$build $softroce $peers cmake ninja-build libgtest-dev clang-format-19 protobuf-compiler perftest" ;;
+    # What scripts/compare measures beside Weightcast.
+    compare) echo "$(packages_of test) iperf3 ucx-utils" ;;
     tidy) echo "$(packages_of test) clang-tidy-19" ;;
     *) return 1 ;;
   esac

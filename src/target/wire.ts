@@ -1,7 +1,7 @@
 /** The wire phase: one native transfer, sampled. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { WeightcastError, toWeightcastError } from '../errors.js';
-import { native, type NativeOutcome } from '../native.js';
+import { native, type NativeOutcome, type NativeTransferOptions } from '../native.js';
 import { settled } from '../native-task.js';
 import type { Connection } from './connection.js';
 import type { Placement } from './destinations/index.js';
@@ -29,18 +29,12 @@ export interface WireResult {
  * @throws ERR_ABORTED, ERR_PEER_LOST, ERR_REMOTE_ACCESS, ERR_STALLED, ERR_PROTOCOL, ERR_VERBS.
  */
 export async function transfer(connection: Connection, placement: Placement, options: WireOptions): Promise<WireResult> {
-  const { tensors, at, regions } = placement;
-  const columns = {
-    remoteAddress: BigUint64Array.from(tensors, (tensor) => tensor.address),
-    length: BigUint64Array.from(tensors, (tensor) => tensor.bytes),
-    localOffset: BigUint64Array.from(at, (place) => place.offset),
-    region: Uint32Array.from(at, (place) => place.region),
-  };
+  const columns = columnsOf(placement);
   const watch = monitorEventLoopDelay({ resolution: WATCH_MS });
   watch.enable();
   const running = native().startTransfer({
     ...columns,
-    regions,
+    regions: placement.regions,
     bufferAddress: connection.bufferAddress,
     bufferLength: connection.bufferLength,
     lanes: connection.lanes.map((open) => open.lane),
@@ -62,6 +56,16 @@ export async function transfer(connection: Connection, placement: Placement, opt
 /** Of tensors that are there without a wire phase. */
 export function nothingRead(bytes: bigint): WireResult {
   return { outcome: { bytes, planMs: 0, wireMs: 0, slices: 0, lanes: [], fault: undefined }, eventLoopMaxDelayMs: 0 };
+}
+
+/** The tensors of a placement as the addon takes them: by column, so that a million are four objects. */
+export function columnsOf({ tensors, at }: Placement): Pick<NativeTransferOptions, 'remoteAddress' | 'length' | 'localOffset' | 'region'> {
+  return {
+    remoteAddress: BigUint64Array.from(tensors, (tensor) => tensor.address),
+    length: BigUint64Array.from(tensors, (tensor) => tensor.bytes),
+    localOffset: BigUint64Array.from(at, (place) => place.offset),
+    region: Uint32Array.from(at, (place) => place.region),
+  };
 }
 
 function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
