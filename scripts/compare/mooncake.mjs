@@ -1,7 +1,7 @@
 // Our reader beside Mooncake's own, out of one and the same Mooncake seed.
-import { version } from './mooncake-peer.mjs';
-import { measureRdma } from './mooncake-rdma.mjs';
-import { measureTcp } from './mooncake-tcp.mjs';
+import { version } from './mooncake/peer.mjs';
+import { measureRdma } from './mooncake/rdma.mjs';
+import { measureTcp } from './mooncake/tcp.mjs';
 import { versionOf } from './processes.mjs';
 import { loadBefore, saveRecord } from './record.mjs';
 

@@ -1,8 +1,8 @@
 // What both readers of a comparison with Mooncake have in common, whatever the transport: memory, bytes that must arrive, taking turns.
 import { availableParallelism } from 'node:os';
-import { native } from '../../dist/native.js';
-import { Region } from '../../dist/region.js';
-import { busySeconds } from './processors.mjs';
+import { native } from '../../../dist/native.js';
+import { Region } from '../../../dist/region.js';
+import { busySeconds } from '../processors.mjs';
 
 /** Where each tensor begins, one after the other. */
 export function offsetsOf(tensors) {
@@ -18,7 +18,7 @@ export function offsetsOf(tensors) {
 
 /**
  * `batch_transfer_sync_read` of all tensors, into memory that is registered once; every byte is compared after the clock stopped.
- * @param {import('./mooncake-peer.mjs').Peer} peer
+ * @param {import('./peer.mjs').Peer} peer
  * @param batch so many tensors a call, one call after the other; default all in one. Only the calls are timed.
  */
 export async function theirReader(peer, { host, session, placed, source, destination, batch = destination.length }) {

@@ -1,5 +1,5 @@
 // Runs of a Mooncake reader and ours as a table, beside a threshold.
-import { compared, median, table } from './statistics.mjs';
+import { compared, median, table } from '../statistics.mjs';
 
 /**
  * Prints one workload's runs and what they come to.

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { root } from '../testing/shell.mjs';
+import { root } from '../../testing/shell.mjs';
 
 /** The newest release of scripts/testing/mooncake-versions.txt. */
 export const version = readFileSync(path.join(root, 'scripts/testing/mooncake-versions.txt'), 'utf8')

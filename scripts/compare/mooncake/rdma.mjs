@@ -1,9 +1,9 @@
 // Our reader beside Mooncake's own, out of one Mooncake seed, over the two rails of one Soft-RoCE machine, in one boot.
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { root, run } from '../testing/shell.mjs';
-import { report } from './mooncake-report.mjs';
-import { workloads } from './mooncake-workloads.mjs';
+import { root, run } from '../../testing/shell.mjs';
+import { report } from './report.mjs';
+import { workloads } from './workloads.mjs';
 
 /** Runs of each reader and workload, alternating. */
 const RUNS = 7;
@@ -17,7 +17,7 @@ const MEMORY_MIB = 7168;
 export async function measureRdma() {
   rmSync(measured, { recursive: true, force: true });
   const machine = ['--hosts', '1', '--rails', '2', '--memory', `${MEMORY_MIB}`, '--timeout', '3000', '--out', measured];
-  const inside = ['node', 'scripts/compare/mooncake-guest.mjs', `${RUNS}`];
+  const inside = ['node', 'scripts/compare/mooncake/guest.mjs', `${RUNS}`];
   if (!(await run(['scripts/softroce-vm', ...machine, '--', ...inside]))) throw new Error('the measurement inside the machine failed');
   const { results, versions } = JSON.parse(readFileSync(path.join(measured, 'runs.json'), 'utf8'));
   const leastRatio = ({ name }) => workloads.find((workload) => workload.name === name).leastRatio;

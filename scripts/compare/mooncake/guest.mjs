@@ -1,16 +1,16 @@
-// The measuring half of mooncake-rdma.mjs. Runs inside the Soft-RoCE machine: `mooncake-guest.mjs RUNS`; leaves runs.json.
+// The measuring half of rdma.mjs. Runs inside the Soft-RoCE machine: `guest.mjs RUNS`; leaves runs.json.
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { closeRails, openRails } from '../../dist/rails.js';
-import { connectRdma, registerLocal } from '../../dist/target/connect-rdma.js';
-import { LocalEnd } from '../../dist/target/local-end.js';
-import { pairRails } from '../../dist/target/pairing.js';
-import { transfer } from '../../dist/target/wire.js';
-import { Peer, version } from './mooncake-peer.mjs';
-import { ourMemory, theirReader } from './mooncake-readers.mjs';
-import { workloads } from './mooncake-workloads.mjs';
-import { versionOf } from './processes.mjs';
-import { alternating } from './turns.mjs';
+import { closeRails, openRails } from '../../../dist/rails.js';
+import { connectRdma, registerLocal } from '../../../dist/target/connect-rdma.js';
+import { LocalEnd } from '../../../dist/target/local-end.js';
+import { pairRails } from '../../../dist/target/pairing.js';
+import { transfer } from '../../../dist/target/wire.js';
+import { Peer, version } from './peer.mjs';
+import { ourMemory, theirReader } from './readers.mjs';
+import { workloads } from './workloads.mjs';
+import { versionOf } from '../processes.mjs';
+import { alternating } from '../turns.mjs';
 
 const RUNS = Number(process.argv[2]);
 const HOST = '10.77.0.1';

@@ -1,14 +1,14 @@
 // Our reader beside Mooncake's own, out of one Mooncake seed, over TCP on this computer.
 import { availableParallelism } from 'node:os';
-import { connectTcp } from '../../dist/target/connect-tcp.js';
-import { LocalEnd } from '../../dist/target/local-end.js';
-import { transfer } from '../../dist/target/wire.js';
-import { Peer } from './mooncake-peer.mjs';
-import { ourMemory, theirReader } from './mooncake-readers.mjs';
-import { report } from './mooncake-report.mjs';
-import { workloads } from './mooncake-workloads.mjs';
-import { busySeconds, cpuByThread } from './processors.mjs';
-import { alternating } from './turns.mjs';
+import { connectTcp } from '../../../dist/target/connect-tcp.js';
+import { LocalEnd } from '../../../dist/target/local-end.js';
+import { transfer } from '../../../dist/target/wire.js';
+import { Peer } from './peer.mjs';
+import { ourMemory, theirReader } from './readers.mjs';
+import { report } from './report.mjs';
+import { workloads } from './workloads.mjs';
+import { busySeconds, cpuByThread } from '../processors.mjs';
+import { alternating } from '../turns.mjs';
 
 /** Runs of each reader and workload, alternating. */
 const RUNS = 7;
