@@ -68,7 +68,8 @@ describe('SGLang over RDMA', { skip }, () => {
       server: server.address,
       host,
       transport: 'rdma',
-      source: { waitMs: 60_000 },
+      // Through ModelExpress SGLang's loader says no dtypes, which another rank asks the mirror for.
+      source: { waitMs: 60_000, like: folder },
       sglang: { port: 0 },
     });
     assert.equal(mirrored.summary.source.transport, 'rdma');
