@@ -30,7 +30,7 @@ export interface Started {
 }
 
 /** A process that has all but its ports; `up` takes the port and the one behind it, in whichever order. */
-export async function prepare({ version, host, env, megabytes, filled }: Spawn, port: number): Promise<{ up(): Promise<Started> }> {
+export async function prepare({ version, host, env, megabytes, filled }: Spawn, port: number): Promise<{ readonly peer: MooncakePeer; up(): Promise<Started> }> {
   const [first, last] = [String(port), String(port + 1)];
   // Releases before 0.3.11 know the misspelt names only.
   const ports = { MC_MIN_RPC_PORT: first, MC_MAX_RPC_PORT: last, MC_MIN_PRC_PORT: first, MC_MAX_PRC_PORT: last };
@@ -43,6 +43,7 @@ export async function prepare({ version, host, env, megabytes, filled }: Spawn, 
     return [name, all.subarray(offset, offset + Number(bytes))] as const;
   });
   return {
+    peer,
     up: async () => {
       const session = await peer.initialize(host);
       await peer.register();
@@ -51,9 +52,23 @@ export async function prepare({ version, host, env, megabytes, filled }: Spawn, 
   };
 }
 
+/**
+ * An engine takes ports of its range at random, and gives up after some tries: of two, it may miss the one that is free. Then
+ * another engine is started, so many in all.
+ */
+const engines = 5;
+
+const missed = (error: unknown): boolean => String(error).includes('initialize returned');
+
 /** Up, wherever it likes. */
 export async function start(spawn: Spawn): Promise<Started> {
-  return (await prepare(spawn, await twoFreePorts())).up();
+  for (let left = engines; ; left -= 1) {
+    try {
+      return await (await prepare(spawn, await twoFreePorts())).up();
+    } catch (error) {
+      if (left === 1 || !missed(error)) throw error;
+    }
+  }
 }
 
 /**
@@ -64,9 +79,13 @@ export async function replace(before: Started, spawn: Spawn): Promise<Started> {
   await before.peer.kill();
   const port = Number(before.session.split(':').at(-1));
   return eventually(`Mooncake ${spawn.version} at ${before.session}`, async () => {
-    const started = await (await prepare(spawn, port)).up();
-    if (started.session === before.session) return started;
-    await started.peer.kill();
+    const coming = await prepare(spawn, port);
+    const started = await coming.up().catch((error: unknown) => {
+      if (missed(error)) return undefined;
+      throw error;
+    });
+    if (started?.session === before.session) return started;
+    await coming.peer.kill();
     return undefined;
   });
 }
