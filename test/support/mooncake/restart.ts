@@ -30,7 +30,10 @@ export interface Started {
 }
 
 /** A process that has all but its ports; `up` takes the port and the one behind it, in whichever order. */
-export async function prepare({ version, host, env, megabytes, filled }: Spawn, port: number): Promise<{ readonly peer: MooncakePeer; up(): Promise<Started> }> {
+export async function prepare(
+  { version, host, env, megabytes, filled }: Spawn,
+  port: number,
+): Promise<{ readonly peer: MooncakePeer; up(): Promise<Started> }> {
   const [first, last] = [String(port), String(port + 1)];
   // Releases before 0.3.11 know the misspelt names only.
   const ports = { MC_MIN_RPC_PORT: first, MC_MAX_RPC_PORT: last, MC_MIN_PRC_PORT: first, MC_MAX_PRC_PORT: last };
