@@ -9,7 +9,7 @@ const cli = path.join(root, 'dist/cli/main.js');
 /**
  * @param {{ name: string, tensors: [count: number, bytes: number], wire: object }} what `wire` as in src/bench/source/offer.ts
  * @returns {Promise<{ pull: (flags: readonly string[]) => Promise<object>, command: (flags: readonly string[]) => string[],
- * stop: () => Promise<void> }>} `pull`: the result of `weightcast pull --discard --json`, which throws when it went another way
+ * from: { identity: object, server: string }, stop: () => Promise<void> }>} `from`: where the library's `pull` finds it; `pull`: the result of `weightcast pull --discard --json`, which throws when it went another way
  */
 export async function openOffer(what) {
   const { ready, stop } = await service([process.execPath, program, JSON.stringify(what)]);
@@ -22,5 +22,5 @@ export async function openOffer(what) {
     if (Number(result.bytes) !== bytes) throw new Error(`the pull brought ${result.bytes} of ${bytes} bytes`);
     return result;
   };
-  return { pull, command, stop };
+  return { pull, command, from: { identity: { modelName: `weightcast-bench/${what.name}` }, server: ready.address }, stop };
 }

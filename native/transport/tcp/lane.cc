@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kScatter = 256;
 // Waking up for every packet costs the reader three times the CPU, and on one host the seed as well: a wait ends when
 // so many bytes are in, or all that are left of the answer.
-constexpr std::uint64_t kWorthWaking = 1U << 20;
+constexpr std::uint64_t kWorthWaking = 2U << 20;
 // A peer that closes after each answer does so at once; one that has not by then does not.
 constexpr std::chrono::milliseconds kClosesWithin{1000};
 
