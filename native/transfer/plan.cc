@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "transfer/address_order.h"
+
 namespace weightcast::transfer {
 namespace {
 
@@ -15,12 +17,8 @@ using transport::Slice;
 constexpr std::uint64_t kIndexLimit = std::numeric_limits<std::uint32_t>::max();
 // 1 TiB in slices of 1 MiB; a hint for the allocator and no bound.
 constexpr std::uint64_t kReserveLimit = 1U << 20;
-
-/// Where a want begins, apart from the want: sorting these moves 16 bytes an element and keeps the input as it is.
-struct Position {
-  std::uint64_t address;
-  std::uint32_t want;
-};
+// So many wants are planned in less than a load from memory takes: 16 measured slower, for a million.
+constexpr std::size_t kLookAhead = 48;
 
 /// Ends are kept as last bytes, since the end of a range at the top of the address space is 2^64.
 struct Extent {
@@ -188,9 +186,7 @@ Result<std::vector<Position>> order(std::span<const Want> wants, std::uint64_t& 
     }
     positions.push_back({want.remote_address, i});
   }
-  std::sort(positions.begin(), positions.end(), [](const Position& a, const Position& b) {
-    return a.address != b.address ? a.address < b.address : a.want < b.want;
-  });
+  sort_by_address(positions);
   return positions;
 }
 
@@ -218,7 +214,10 @@ Result<Plan> make_plan(std::span<const Want> wants, std::span<const RemoteBuffer
   const Cover cover(buffers);
   Slicer slicer(options);
   slicer.reserve(positions.value().size(), bytes);
-  for (const Position& position : positions.value()) {
+  for (std::size_t i = 0; i < positions.value().size(); ++i) {
+    const Position& position = positions.value()[i];
+    // Wants of another order than the peer's are all over memory.
+    if (i + kLookAhead < positions.value().size()) __builtin_prefetch(&wants[positions.value()[i + kLookAhead].want]);
     const Want& want = wants[position.want];
     for (std::uint64_t done = 0; done < want.length;) {
       const std::uint64_t address = want.remote_address + done;
