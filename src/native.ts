@@ -228,6 +228,11 @@ export interface NativeTransferOptions {
   /** Scatter elements of one read. */
   readonly maxSegments: number;
   readonly merge: boolean;
+  /**
+   * Checksums of the rows that are not 0, computed while the transfer runs by so many threads behind the lanes; the outcome's
+   * `follower` has them. Absent: none.
+   */
+  readonly checksums?: { readonly rows: Uint8Array; readonly threads: number };
 }
 
 export interface NativeLaneOutcome {
@@ -251,6 +256,8 @@ export interface NativeOutcome {
   readonly wireMs: number;
   readonly slices: number;
   readonly lanes: readonly NativeLaneOutcome[];
+  /** The checksums, where some were asked for and every byte landed. */
+  readonly follower: NativeFollower | undefined;
   /** Why not every byte landed; `undefined` on success. `done` resolves either way, so that lanes can be reported. */
   readonly fault: NativeFault | undefined;
 }
@@ -267,6 +274,17 @@ export interface NativeTransfer {
   progress(): NativeProgress;
   /** Idempotent. `done` then resolves with a CANCELLED fault, once drained. */
   cancel(): void;
+}
+
+/** Checksums of a transfer that has ended; `native/transfer/follower.h`. It keeps no memory alive. */
+export interface NativeFollower {
+  /** Bytes that were hashed while the transfer ran. */
+  readonly hashedBytes: bigint;
+  /**
+   * Hashes the rest: one XXH3-64 (seed 0) a row of the transfer, 0 where none was asked for. Once; throws CLOSED after that. The
+   * task's progress is of the rest. Rejects with CANCELLED, CLOSED (a region was closed meanwhile), OUT_OF_MEMORY.
+   */
+  finish(threads: number): NativeChecksumTask;
 }
 
 export interface NativeChecksumTask {

@@ -4,6 +4,7 @@
 
 #include "binding/checksum_handle.h"
 #include "binding/endpoint_handle.h"
+#include "binding/follower_handle.h"
 #include "binding/functions.h"
 #include "binding/lane_handle.h"
 #include "binding/local_peer_handle.h"
@@ -29,6 +30,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   LocalPeerHandle::define(*this, env);
   TransferHandle::define(*this, env);
   ChecksumHandle::define(*this, env);
+  FollowerHandle::define(*this, env);
   define_memory_functions(env, exports);
   define_rdma_functions(env, exports);
   define_tcp_functions(env, exports);

@@ -24,8 +24,9 @@ enum class HandleClass : std::uint8_t {
   kLocalPeer,
   kTransfer,
   kChecksumTask,
+  kFollower,
 };
-inline constexpr std::size_t kHandleClasses = 10;
+inline constexpr std::size_t kHandleClasses = 11;
 
 /// What the addon knows of one environment (the main thread or one worker). JavaScript thread only.
 ///

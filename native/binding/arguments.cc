@@ -125,4 +125,8 @@ std::vector<std::uint32_t> to_u32_column(const Napi::Value& value, const char* n
   return to_column<std::uint32_t>(value, name, napi_uint32_array, "a Uint32Array");
 }
 
+std::vector<std::uint8_t> to_u8_column(const Napi::Value& value, const char* name) {
+  return to_column<std::uint8_t>(value, name, napi_uint8_array, "a Uint8Array");
+}
+
 }  // namespace weightcast::binding

@@ -31,5 +31,6 @@ std::string to_text(const Napi::Value& value, const char* name);
 /// Copies: JavaScript may change or detach the array while native threads work.
 std::vector<std::uint64_t> to_u64_column(const Napi::Value& value, const char* name);
 std::vector<std::uint32_t> to_u32_column(const Napi::Value& value, const char* name);
+std::vector<std::uint8_t> to_u8_column(const Napi::Value& value, const char* name);
 
 }  // namespace weightcast::binding

@@ -1,5 +1,7 @@
 #include "binding/checksum_handle.h"
 
+#include <algorithm>
+
 namespace weightcast::binding {
 
 void ChecksumHandle::define(Addon& addon, Napi::Env env) {
@@ -16,6 +18,12 @@ Napi::Value ChecksumHandle::progress(const Napi::CallbackInfo& info) {
   const Napi::Object result = Napi::Object::New(info.Env());
   result.Set("bytes", Napi::BigInt::New(info.Env(), state_->done_bytes.load()));
   result.Set("totalBytes", Napi::BigInt::New(info.Env(), state_->total_bytes));
+  return result;
+}
+
+Napi::Value to_checksums(Napi::Env env, const std::vector<std::uint64_t>& sums) {
+  Napi::BigUint64Array result = Napi::BigUint64Array::New(env, sums.size());
+  std::ranges::copy(sums, result.Data());
   return result;
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "binding/handle.h"
 
@@ -23,6 +24,9 @@ struct HeldChecksum {
   std::shared_ptr<ChecksumState> state;
   Napi::Promise done;
 };
+
+/// What it resolves with.
+Napi::Value to_checksums(Napi::Env env, const std::vector<std::uint64_t>& sums);
 
 /// `NativeChecksumTask`.
 class ChecksumHandle final : public Handle<ChecksumHandle, HeldChecksum> {

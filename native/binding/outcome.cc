@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "binding/fault.h"
+#include "binding/follower_handle.h"
 
 namespace weightcast::binding {
 namespace {
@@ -39,6 +40,8 @@ Napi::Value to_outcome(Napi::Env env, const TransferResult& transfer) {
   result.Set("wireMs", Napi::Number::New(env, outcome.wire_ms));
   result.Set("slices", Napi::Number::New(env, static_cast<double>(transfer.slices)));
   result.Set("lanes", lanes);
+  const bool followed = transfer.follower != nullptr && outcome.status.ok();
+  result.Set("follower", followed ? FollowerHandle::create(env, {transfer.follower}) : env.Undefined());
   result.Set("fault", fault_or_undefined(env, outcome.status));
   return result;
 }

@@ -15,7 +15,6 @@ namespace weightcast::binding {
 namespace {
 
 constexpr std::uint32_t kMostSegments = 65536;
-constexpr std::uint32_t kMostThreads = 1024;
 
 /// The sum of a column. More than 2^64 is no transfer that can be counted.
 std::uint64_t sum(Napi::Env env, const std::vector<std::uint64_t>& column, const char* name) {
@@ -65,6 +64,20 @@ std::byte* checked_target(Napi::Env env, const std::vector<memory::RegionPtr>& r
   return region.data() + offset;
 }
 
+struct ChecksumsWanted {
+  std::vector<std::uint8_t> rows;
+  std::uint32_t threads = 0;  ///< 0: none are wanted
+};
+
+ChecksumsWanted to_checksums_wanted(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Napi::Object object = to_object(value, "options.checksums");
+  const Napi::Value threads = member(object, "threads");
+  const Napi::Value rows = member(object, "rows");
+  return {.rows = to_u8_column(rows, "options.checksums.rows"),
+          .threads = to_u32(threads, "options.checksums.threads", 1, kMostThreads)};
+}
+
 }  // namespace
 
 TransferArguments to_transfer(const Napi::Value& value) {
@@ -80,6 +93,7 @@ TransferArguments to_transfer(const Napi::Value& value) {
   const Napi::Value slice_bytes = member(object, "sliceBytes");
   const Napi::Value max_segments = member(object, "maxSegments");
   const Napi::Value merge = member(object, "merge");
+  const ChecksumsWanted checksums = to_checksums_wanted(member(object, "checksums"));
   const std::vector<Napi::Value> region_values = to_list(member(object, "regions"), "options.regions");
   const std::vector<Napi::Value> lane_values = to_list(member(object, "lanes"), "options.lanes");
 
@@ -93,6 +107,7 @@ TransferArguments to_transfer(const Napi::Value& value) {
                     {"length", length.size()},
                     {"localOffset", local_offset.size()},
                     {"region", region.size()}});
+  if (checksums.threads > 0) check_equal(env, {{"length", length.size()}, {"checksums.rows", checksums.rows.size()}});
   check_equal(env, {{"bufferAddress", buffer_address.size()}, {"bufferLength", buffer_length.size()}});
 
   TransferArguments arguments;
@@ -100,6 +115,9 @@ TransferArguments to_transfer(const Napi::Value& value) {
   request.options.slice_bytes = to_u32(slice_bytes, "options.sliceBytes", 1);
   request.options.max_segments = to_u32(max_segments, "options.maxSegments", 1, kMostSegments);
   request.options.merge = to_flag(merge, "options.merge");
+  request.options.trace = checksums.threads > 0;
+  request.checksum = checksums.rows;
+  request.checksum_threads = checksums.threads;
   request.bytes = sum(env, length, "options.length");
   request.regions = to_regions(env, RegionHandle::unwrap_all(region_values, "options.regions"));
   request.wants.reserve(length.size());

@@ -10,6 +10,8 @@
 
 namespace weightcast::binding {
 
+inline constexpr std::uint32_t kMostThreads = 1024;
+
 struct TransferArguments {
   TransferRequest request;
   std::vector<Napi::Value> regions;  ///< handles of request.regions, of which some bytes are to be written

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -49,11 +48,7 @@ Napi::Value checksum(const Napi::CallbackInfo& info) {
         return transfer::checksum(arguments->regions, arguments->ranges, arguments->threads, state->done_bytes,
                                   state->cancelled);
       },
-      [](Napi::Env at, const std::vector<std::uint64_t>& sums) -> Napi::Value {
-        Napi::BigUint64Array result = Napi::BigUint64Array::New(at, sums.size());
-        std::ranges::copy(sums, result.Data());
-        return result;
-      });
+      to_checksums);
   return ChecksumHandle::create(env, {.state = state, .done = done});
 }
 

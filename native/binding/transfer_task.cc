@@ -8,7 +8,15 @@ namespace weightcast::binding {
 
 void TransferTask::run(const Finished& finished) {
   const auto begun = std::chrono::steady_clock::now();
-  auto make = [this] { return transfer::make_plan(request_.wants, request_.buffers, request_.options); };
+  std::shared_ptr<transfer::Follower> follower;
+  auto make = [this, &follower] {
+    Result<transfer::Plan> plan = transfer::make_plan(request_.wants, request_.buffers, request_.options);
+    if (plan.ok() && !request_.checksum.empty()) {
+      follower = std::make_shared<transfer::Follower>(plan.value(), request_.wants, request_.checksum, request_.regions,
+                                                      request_.checksum_threads);
+    }
+    return plan;
+  };
   Result<transfer::Plan> plan = guarded(make);
   if (!plan.ok()) {
     request_ = {};
@@ -16,21 +24,22 @@ void TransferTask::run(const Finished& finished) {
     return;
   }
   const double plan_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();
-  start(std::move(plan.value()), plan_ms, finished);
+  start(std::move(plan.value()), std::move(follower), plan_ms, finished);
 }
 
-void TransferTask::start(transfer::Plan plan, double plan_ms, const Finished& finished) {
+void TransferTask::start(transfer::Plan plan, std::shared_ptr<transfer::Follower> follower, double plan_ms,
+                         const Finished& finished) {
   const std::size_t slices = plan.slices.size();
-  auto ended = [self = shared_from_this(), plan_ms, slices, finished](const transfer::Outcome& outcome) {
+  auto ended = [self = shared_from_this(), plan_ms, slices, follower, finished](const transfer::Outcome& outcome) {
     // Not here: this is a thread of the operation, which cannot wait for itself.
-    self->runtime_->executor().submit([self, plan_ms, slices, finished, outcome] {
+    self->runtime_->executor().submit([self, plan_ms, slices, follower, finished, outcome] {
       self->take_down();
-      finished(TransferResult{.plan_ms = plan_ms, .slices = slices, .outcome = outcome});
+      finished(TransferResult{.plan_ms = plan_ms, .slices = slices, .outcome = outcome, .follower = follower});
     });
   };
   const std::lock_guard starting(starting_);
   const auto operation =
-      transfer::Operation::create(std::move(plan), std::move(request_.regions), std::move(request_.lanes));
+      transfer::Operation::create(std::move(plan), std::move(request_.regions), std::move(request_.lanes), follower);
   request_ = {};
   {
     const std::lock_guard lock(mutex_);

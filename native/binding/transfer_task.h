@@ -10,6 +10,7 @@
 
 #include "binding/runtime.h"
 #include "memory/region.h"
+#include "transfer/follower.h"
 #include "transfer/operation.h"
 #include "transfer/plan.h"
 #include "transport/transport.h"
@@ -23,13 +24,16 @@ struct TransferRequest {
   transfer::PlanOptions options;
   std::vector<memory::RegionPtr> regions;
   std::vector<std::shared_ptr<transport::Lane>> lanes;
-  std::uint64_t bytes = 0;  ///< of all wants
+  std::uint64_t bytes = 0;             ///< of all wants
+  std::vector<std::uint8_t> checksum;  ///< of each want: not 0 where it is asked for; empty: of none
+  unsigned checksum_threads = 0;       ///< that follow the lanes
 };
 
 struct TransferResult {
   double plan_ms = 0;
   std::size_t slices = 0;
   transfer::Outcome outcome;
+  std::shared_ptr<transfer::Follower> follower;  ///< stopped; none where no checksum was asked for
 };
 
 /// One transfer from its plan to its end, on native threads: planned and started by a job, run by the operation's
@@ -49,7 +53,8 @@ class TransferTask final : public Ongoing, public std::enable_shared_from_this<T
   [[nodiscard]] transfer::Progress progress() const;
 
  private:
-  void start(transfer::Plan plan, double plan_ms, const Finished& finished);
+  void start(transfer::Plan plan, std::shared_ptr<transfer::Follower> follower, double plan_ms,
+             const Finished& finished);
   void take_down();
 
   TransferRequest request_;  // emptied by `run`

@@ -10,6 +10,7 @@
 
 #include "common/status.h"
 #include "memory/region.h"
+#include "transfer/follower.h"
 #include "transfer/plan.h"
 #include "transport/transport.h"
 
@@ -45,8 +46,10 @@ class Operation {
   /// `finished` itself may drop the last reference.
   virtual ~Operation() = default;
   /// `regions` are kept alive until every lane returned. They and the lanes are dropped just before `finished`.
+  /// `follower`, where there is one, runs from start() to then, and hears of every slice.
   static std::shared_ptr<Operation> create(Plan plan, std::vector<memory::RegionPtr> regions,
-                                           std::vector<std::shared_ptr<transport::Lane>> lanes);
+                                           std::vector<std::shared_ptr<transport::Lane>> lanes,
+                                           std::shared_ptr<Follower> follower = nullptr);
   /// Once. `finished` is called once, on a native thread, after every lane returned: no byte lands after it.
   virtual void start(std::function<void(const Outcome&)> finished) = 0;
   /// Any thread, any time, idempotent; the outcome is then kCancelled, unless all had landed already.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
@@ -119,9 +120,16 @@ class Slicer {
     const auto by_address = [](const Slice& a, const Slice& b) { return a.remote_address < b.remote_address; };
     // Only wants that alias remotely go back in memory.
     if (!std::is_sorted(plan_.slices.begin(), plan_.slices.end(), by_address)) {
+      if (options_.trace) rank();
       std::stable_sort(plan_.slices.begin(), plan_.slices.end(), by_address);
     }
     return std::move(plan_);
+  }
+
+  void trace(const std::vector<Position>& positions) {
+    if (!options_.trace) return;
+    plan_.order.reserve(positions.size());
+    for (const Position& position : positions) plan_.order.push_back(position.want);
   }
 
  private:
@@ -148,6 +156,15 @@ class Slicer {
   void add_segment(const Piece& piece) {
     plan_.segments.push_back({.address = piece.local, .length = 0, .region = piece.region});
     ++plan_.slices.back().segment_count;
+  }
+
+  /// Where each slice is now, in the order in which they will be.
+  void rank() {
+    plan_.rank.resize(plan_.slices.size());
+    std::iota(plan_.rank.begin(), plan_.rank.end(), 0U);
+    std::stable_sort(plan_.rank.begin(), plan_.rank.end(), [this](std::uint32_t a, std::uint32_t b) {
+      return plan_.slices[a].remote_address < plan_.slices[b].remote_address;
+    });
   }
 
   PlanOptions options_;
@@ -232,6 +249,7 @@ Result<Plan> make_plan(std::span<const Want> wants, std::span<const RemoteBuffer
     if (!slicer.countable()) return too_many(bytes, options);
     slicer.end_want();
   }
+  slicer.trace(positions.value());
   return slicer.finish();
 }
 

@@ -29,6 +29,7 @@ struct PlanOptions {
       1U << 20;                    ///< largest read; dataplane §2.2 shows 1 MiB saturates 400 Gb/s at 16 in flight
   std::uint32_t max_segments = 1;  ///< scatter elements of one read; 1 for TCP would be wrong: sockets scatter too
   bool merge = true;               ///< false reads want by want, for measuring what merging brings
+  bool trace = false;              ///< also tell which slices bring which want, in `Plan::order`
 };
 
 /// The reads that bring all wants: neighbours in remote memory are merged, gathered up to max_segments local runs, cut
@@ -37,6 +38,10 @@ struct Plan {
   std::vector<transport::Slice> slices;
   std::vector<transport::Segment> segments;
   std::uint64_t bytes = 0;
+  /// With `trace`: the wants that are not empty, one after the other as the slices bring them. Their bytes are those of
+  /// the slices, one after the other: by index, or by `rank` where that is not empty.
+  std::vector<std::uint32_t> order;
+  std::vector<std::uint32_t> rank;  ///< of each slice; only where wants alias remotely
 };
 
 /// kOutOfRange names the want's index when its range is not covered by remote buffers; kInvalidArgument on overflow.

@@ -15,8 +15,9 @@ bool ends_operation(Code code) {
 }  // namespace
 
 RunState::RunState(Plan plan, std::vector<memory::RegionPtr> regions,
-                   std::vector<std::shared_ptr<transport::Lane>> lanes)
+                   std::vector<std::shared_ptr<transport::Lane>> lanes, std::shared_ptr<Follower> follower)
     : plan_(std::move(plan)),
+      follower_(std::move(follower)),
       regions_(std::move(regions)),
       lanes_(std::move(lanes)),
       ledger_(plan_.slices.size()),
@@ -51,6 +52,7 @@ std::span<const transport::Segment> RunState::segments(std::uint32_t index) cons
 
 void RunState::landed(std::uint32_t index, std::uint32_t lane) {
   if (ledger_[index].exchange(lane + 1) != 0) return;
+  if (follower_ != nullptr) follower_->landed(index);
   landed_bytes_.fetch_add(plan_.slices[index].length, std::memory_order_relaxed);
   last_landing_ns_.store(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count(),
                          std::memory_order_relaxed);
@@ -99,6 +101,7 @@ void RunState::fell_silent(std::uint32_t index, std::chrono::milliseconds time) 
 
 void RunState::begin(std::function<void(const Outcome&)> finished) {
   finished_ = std::move(finished);
+  if (follower_ != nullptr) follower_->start();
   started_ = Clock::now();
 }
 
@@ -151,6 +154,7 @@ Status RunState::verdict() const {
 }
 
 void RunState::finish() {
+  if (follower_ != nullptr) follower_->stop();
   Outcome outcome;
   std::function<void(const Outcome&)> finished;
   {

@@ -24,7 +24,8 @@ namespace weightcast::transfer {
 /// rare rest: slices that came back, lanes that wait for such, the end.
 class RunState final : public transport::SliceFeed {
  public:
-  RunState(Plan plan, std::vector<memory::RegionPtr> regions, std::vector<std::shared_ptr<transport::Lane>> lanes);
+  RunState(Plan plan, std::vector<memory::RegionPtr> regions, std::vector<std::shared_ptr<transport::Lane>> lanes,
+           std::shared_ptr<Follower> follower);
 
   // What lanes call.
   std::optional<std::uint32_t> take() override;
@@ -59,6 +60,7 @@ class RunState final : public transport::SliceFeed {
   [[nodiscard]] Status verdict() const;
 
   const Plan plan_;
+  const std::shared_ptr<Follower> follower_;             // may be none
   std::vector<memory::RegionPtr> regions_;               // guarded by mutex_ once started
   std::vector<std::shared_ptr<transport::Lane>> lanes_;  // guarded by mutex_ once started
 

@@ -66,7 +66,9 @@ export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'ver
   if (verified === undefined) return 'nothing: these bytes were not compared with the seed';
   const all = verified.tensors === tensors && verified.bytes === bytes;
   const sample = verified.sampleOf === undefined ? '' : ', a sample';
-  return `${all ? 'all' : `${formatCount(verified.tensors)} of`} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}${sample}`;
+  const part = all ? 'all' : `${formatCount(verified.tensors)} of`;
+  const early = verified.bytesWhileReading === 0n ? '' : `; ${formatBytes(verified.bytesWhileReading)} of it hashed while reading`;
+  return `${part} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}${sample}${early}`;
 }
 
 function outputText(output: PullOutput): string {

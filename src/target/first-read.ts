@@ -1,13 +1,13 @@
 /** A first read of what the seed publishes no checksums of, so that the read that counts has something to be compared with. */
-import { checksums } from '../checksum.js';
+import type { Hashing } from '../checksum.js';
 import { toWeightcastError } from '../errors.js';
 import type { CatalogTensor } from './catalog.js';
 import type { Placement } from './destinations/index.js';
 import { wipe } from './wipe.js';
 
 export interface FirstReadOptions {
-  /** Reads all of a placement; nothing writes to it any more after it has settled. */
-  readonly readInto: (placement: Placement) => Promise<unknown>;
+  /** Reads all of a placement; nothing writes to it any more after it has settled. The checksums of all its tensors. */
+  readonly readInto: (placement: Placement) => Promise<Hashing>;
   /** Runs what follows the read, and hears how far it is. */
   readonly phase: <T>(work: (onProgress: (bytes: bigint, totalBytes: bigint) => void) => Promise<T>) => Promise<T>;
   readonly peer: string;
@@ -27,11 +27,11 @@ export async function firstRead(placement: Placement, options: FirstReadOptions)
   });
   if (rows.length === 0) return new Map();
   const { regions } = placement;
-  await readInto({ tensors: rows.map((row) => row.tensor), at: rows.map((row) => row.at), regions });
+  const hashing = await readInto({ tensors: rows.map((row) => row.tensor), at: rows.map((row) => row.at), regions });
   try {
     return await phase(async (onProgress) => {
       const ranges = rows.map((row) => row.range);
-      const sums = await checksums(regions, ranges, signal, onProgress);
+      const sums = await hashing.finish(signal, onProgress);
       await wipe(regions, ranges, signal);
       return new Map(rows.map(({ tensor }, index) => [tensor, { ...tensor, checksum: sums[index], readTwice: true }]));
     });

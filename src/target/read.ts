@@ -1,4 +1,5 @@
 /** The bytes of one source: from its descriptor to a destination that has them all. */
+import { hashingOf, type Hashing } from '../checksum.js';
 import { WeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
 import type { Rails } from '../rails.js';
@@ -16,7 +17,7 @@ import type { PullResult, PullSettings } from './options.js';
 import { mapTensors } from './mapped.js';
 import type { PullClock } from './progress.js';
 import { Scope } from './scope.js';
-import { verify } from './verify.js';
+import { comparisonOf, verify, type Comparison } from './verify.js';
 import { nothingRead, transfer, type WireResult } from './wire.js';
 
 /** Defaults of {@link PullSettings}, with their reasons there. */
@@ -96,9 +97,10 @@ async function mapAll({ source, descriptor }: Described, context: Omit<ReadConte
   try {
     const mapped = await clock.phase('prepare', () => mapTensors(source.catalog, seed, source.peer));
     try {
+      const comparison = comparisonOf(mapped.placement, options.verify === undefined ? 'none' : extentOf(options));
       const verified =
-        options.verify === true || options.verify === 'sampled'
-          ? await clock.phase('verify', () => verifyAll(mapped.placement, source.peer, context))
+        comparison.rows.length > 0
+          ? await clock.phase('verify', () => verifyMapped(mapped.placement, comparison, source.peer, context))
           : undefined;
       await releaseLease(source);
       const mappedNote = verified === undefined ? ['nothing was compared: the tensors were mapped, not read'] : [];
@@ -115,6 +117,9 @@ async function mapAll({ source, descriptor }: Described, context: Omit<ReadConte
   }
 }
 
+/** Reads all of a placement; with the checksums of these of its tensors, by index. */
+type ReadInto = (placement: Placement, checksums: readonly number[]) => Promise<Pick<Pulled, 'opened' | 'wire'>>;
+
 type Writing = Omit<ReadContext, 'writer'> & { readonly writer: () => DestinationWriter };
 
 async function readBytes(readBy: Described, decided: TransportDecision, context: Writing): Promise<Pulled> {
@@ -126,16 +131,17 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
   const writer = context.writer();
   try {
     const prepared = await clock.phase('prepare', () => writer.prepare(catalog));
-    const readInto = (placement: Placement): Promise<Pick<Pulled, 'opened' | 'wire'>> =>
-      readOnce(decided, { local, descriptor, placement, asked, options: connectOptions(options, peer) }, context);
+    const readInto: ReadInto = (placement, checksums) =>
+      readOnce(decided, { local, descriptor, placement, asked, options: connectOptions(options, peer) }, checksums, context);
     const known = options.verify === 'twice' ? await readFirst(prepared, readInto, peer, context) : new Map<CatalogTensor, CatalogTensor>();
     const withChecksums = (tensors: readonly CatalogTensor[]): CatalogTensor[] => tensors.map((tensor) => known.get(tensor) ?? tensor);
     const placement = { ...prepared, tensors: withChecksums(prepared.tensors) };
-    const { opened, wire } = await readInto(placement);
+    const comparison = comparisonOf(placement, extentOf(options));
+    const { opened, wire } = await readInto(placement, comparison.rows);
     const held = await releaseLease(source);
     const verified = await clock.phase('verify', async () => {
       if (!isVouchedFor(source, placement, options)) await confirm(readBy, reconnectsOf(wire), options.signal);
-      return verifyAll(placement, peer, context);
+      return verifyRows(placement, comparison, wire.hashing, peer, context);
     });
     if (!held && (verified === undefined || verified.sampleOf !== undefined)) throw leaseLost(peer, verified);
     const output = await clock.phase('write', () =>
@@ -171,6 +177,7 @@ function reconnectsOf({ outcome }: WireResult): number {
 async function readOnce(
   decided: TransportDecision,
   setup: Parameters<typeof openWire>[1],
+  checksums: readonly number[],
   context: Omit<ReadContext, 'writer'>,
 ): Promise<Pick<Pulled, 'opened' | 'wire'>> {
   const { clock } = context;
@@ -178,7 +185,7 @@ async function readOnce(
   try {
     const opened = await openWire(decided, setup, clock, scope);
     context.onTransport(opened.decision.transport);
-    const wire = await clock.phase('wire', () => transferAll(opened, setup.placement, setup.options.sessionId, context));
+    const wire = await clock.phase('wire', () => transferAll(opened, setup.placement, checksums, setup.options.sessionId, context));
     return { opened, wire };
   } finally {
     await scope.close();
@@ -187,12 +194,12 @@ async function readOnce(
 
 function readFirst(
   placement: Placement,
-  readInto: (placement: Placement) => Promise<unknown>,
+  readInto: ReadInto,
   peer: string,
   { options, clock }: Omit<ReadContext, 'writer'>,
 ): ReturnType<typeof firstRead> {
   return firstRead(placement, {
-    readInto,
+    readInto: async (bare) => (await readInto(bare, [...bare.tensors.keys()])).wire.hashing,
     phase: (work) => clock.phase('verify', () => work((bytes, total) => clock.tell('verify', bytes, total))),
     peer,
     signal: options.signal,
@@ -213,6 +220,7 @@ function connectOptions(options: PullSettings, peer: string): Parameters<typeof 
 function transferAll(
   { connection }: OpenWire,
   placement: Placement,
+  checksums: readonly number[],
   peer: string,
   { options, clock }: Omit<ReadContext, 'writer'>,
 ): Promise<WireResult> {
@@ -220,6 +228,7 @@ function transferAll(
     transfer(connection, placement, {
       sliceBytes: options.sliceBytes,
       merge: options.perTensor !== true,
+      checksums,
       peer,
       signal,
       onProgress: (bytes, total) => {
@@ -243,14 +252,33 @@ function leaseLost(peer: string, verified: PullResult['verified']): WeightcastEr
   );
 }
 
-async function verifyAll(
+function extentOf({ verify: how }: PullSettings): Parameters<typeof comparisonOf>[1] {
+  if (how === false) return 'none';
+  return how === 'sampled' ? 'sampled' : 'all';
+}
+
+function verifyMapped(
   placement: Placement,
+  comparison: Comparison,
+  peer: string,
+  context: Parameters<typeof verifyRows>[4],
+): Promise<PullResult['verified']> {
+  const ranges = comparison.rows.map((row) => ({
+    ...(placement.at[row] ?? { region: 0, offset: 0n }),
+    bytes: placement.tensors[row]?.bytes ?? 0n,
+  }));
+  return verifyRows(placement, comparison, hashingOf(placement.regions, ranges), peer, context);
+}
+
+function verifyRows(
+  placement: Placement,
+  comparison: Comparison,
+  hashing: Hashing,
   peer: string,
   { options, clock }: Omit<ReadContext, 'writer'>,
 ): Promise<PullResult['verified']> {
-  if (options.verify === false) return undefined;
-  return verify(placement, peer, {
-    sampled: options.verify === 'sampled',
+  return verify(placement, comparison, hashing, {
+    peer,
     signal: options.signal,
     onProgress: (bytes, total) => {
       clock.tell('verify', bytes, total);

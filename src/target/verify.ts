@@ -1,5 +1,5 @@
 /** Checksums of what landed, against the seed's, or against those of a first read. */
-import { checksums } from '../checksum.js';
+import type { Hashing } from '../checksum.js';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../errors.js';
 import type { CatalogTensor } from './catalog.js';
 import type { Placement } from './destinations/index.js';
@@ -9,49 +9,63 @@ export interface Verified {
   readonly algorithm: 'xxh3-64';
   readonly tensors: number;
   readonly bytes: bigint;
-  /** Of these, bytes that the seed publishes no checksums of: they were read twice, and both reads compared. */
+  /** Of these, bytes that were hashed while others were read still: they cost no time of the phase `verify`. */
+  readonly bytesWhileReading: bigint;
+  /** Of `bytes`, those that the seed publishes no checksums of: they were read twice, and both reads compared. */
   readonly bytesReadTwice: bigint;
   /** Only a random part was compared, of so many tensors that could have been; absent where all were. */
   readonly sampleOf?: number;
 }
 
-/** How far, and for whom. */
+/** Which of a placement's tensors are compared. */
+export interface Comparison {
+  /** Their indexes. */
+  readonly rows: readonly number[];
+  /** How many could have been. */
+  readonly of: number;
+}
+
 export interface VerifyOptions {
-  /** Only a sample. */
-  readonly sampled: boolean;
+  readonly peer: string;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (bytes: bigint, totalBytes: bigint) => void;
 }
 
+/** Every tensor that has a checksum, a sample of them, or none. */
+export function comparisonOf({ tensors }: Placement, how: 'all' | 'sampled' | 'none'): Comparison {
+  const all = how === 'none' ? [] : [...tensors.keys()].filter((row) => tensors[row]?.checksum !== undefined);
+  return { rows: how === 'sampled' ? sampleOf(all) : all, of: all.length };
+}
+
 /**
- * Compares every tensor that has a checksum, or a sample of them.
- * @returns `undefined` when none has.
+ * @param hashing of the comparison's rows.
+ * @returns `undefined` when there are none.
  * @throws ERR_CHECKSUM_MISMATCH naming the first tensor and how many differ, ERR_ABORTED.
  */
 export async function verify(
   placement: Placement,
-  peer: string,
-  { sampled, signal, onProgress }: VerifyOptions,
+  { rows, of }: Comparison,
+  hashing: Hashing,
+  { peer, signal, onProgress }: VerifyOptions,
 ): Promise<Verified | undefined> {
   throwIfAborted(signal, 'verify');
-  const all = placement.tensors.flatMap((tensor, index) => {
-    const at = placement.at[index];
-    return tensor.checksum === undefined || at === undefined ? [] : [{ tensor, range: { ...at, bytes: tensor.bytes } }];
-  });
-  if (all.length === 0) return undefined;
-  const rows = sampled ? sampleOf(all) : all;
-  const tensors = rows.map((row) => row.tensor);
+  if (rows.length === 0) return undefined;
+  const tensors = rows.flatMap((row) => placement.tensors[row] ?? []);
   try {
-    const ranges = rows.map((row) => row.range);
-    const sums = await checksums(placement.regions, ranges, signal, onProgress);
+    const sums = await hashing.finish(signal, onProgress);
     const wrong = tensors.filter((tensor, index) => sums[index] !== tensor.checksum);
     if (wrong[0] !== undefined) throw mismatch(wrong[0], wrong.length, tensors.length, peer);
   } catch (error) {
     throw toWeightcastError(error, { doing: 'cannot verify what was read', peer });
   }
-  const twice = tensors.filter((tensor) => tensor.readTwice === true);
-  const verified = { algorithm: 'xxh3-64', tensors: tensors.length, bytes: sumOf(tensors), bytesReadTwice: sumOf(twice) } as const;
-  return rows.length === all.length ? verified : { ...verified, sampleOf: all.length };
+  const verified = {
+    algorithm: 'xxh3-64',
+    tensors: tensors.length,
+    bytes: sumOf(tensors),
+    bytesWhileReading: hashing.hashedBytes,
+    bytesReadTwice: sumOf(tensors.filter((tensor) => tensor.readTwice === true)),
+  } as const;
+  return rows.length === of ? verified : { ...verified, sampleOf: of };
 }
 
 function mismatch(first: CatalogTensor, wrong: number, of: number, peer: string): WeightcastError {

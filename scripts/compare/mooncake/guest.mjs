@@ -78,6 +78,7 @@ async function ourReader({ session, ...what }) {
       const began = performance.now();
       const { outcome } = await transfer(connection, placement, {
         sliceBytes: SLICE_BYTES,
+        checksums: [],
         merge: true,
         peer: session,
         signal: undefined,

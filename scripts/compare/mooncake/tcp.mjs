@@ -70,6 +70,7 @@ async function ourReader({ session, ...what }) {
       const connection = await connectTcp(descriptor, { ...wire, sessionId: session });
       const { outcome } = await transfer(connection, memory.placement, {
         sliceBytes: undefined,
+        checksums: [],
         merge: true,
         peer: session,
         signal: undefined,

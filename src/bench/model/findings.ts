@@ -43,7 +43,7 @@ export function modelNotes(link: Link, scale: number): string[] {
     ...linkNotes(link),
     ...(scale === 1 ? [] : [`dimensions are divided by ${String(scale)}: the tensors are as many as the model has, and smaller`]),
     'the target reads into memory that it has just allocated, as a new replica does: pages that are touched for the first time are in the wire phase',
-    'every byte was verified by the checksums of the seed, in the phase verify',
+    'every byte was verified by the checksums of the seed, in the phase wire as far as it had come, then in the phase verify',
   ];
 }
 

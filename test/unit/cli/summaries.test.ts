@@ -54,7 +54,7 @@ const result: PullResult = {
   wireGBps: 0.0853,
   registrations: 1,
   eventLoopMaxDelayMs: 4,
-  verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesReadTwice: 0n },
+  verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesWhileReading: 250_000_000n, bytesReadTwice: 0n },
   notes: ['the seed sent no tokenizer'],
   output: { kind: 'directory', path: '/tmp/out', files: ['model.safetensors', 'config.json'] },
 };
@@ -70,7 +70,7 @@ describe('the summary of pull', () => {
       /speed +0\.085 GB\/s on the wire, 3\.12 s in all/,
       /requests +245/,
       /phases +discover 12 ms, prepare 3\.0 ms, register 40 ms, connect 5\.0 ms, wire 3\.00 s, verify 60 ms\n/,
-      /verified +all 339 tensors, 256\.00 MB, xxh3-64/,
+      /verified +all 339 tensors, 256\.00 MB, xxh3-64; 250\.00 MB of it hashed while reading\n/,
       /output +\/tmp\/out \(2 files\)/,
       /rxe0>rxe0 +130\.00 MB +124 requests +first byte after 1\.5 ms/,
       /rxe1>rxe1 .*38 retransmissions +reads down to 65\.54 kB +ended early: RETRY_EXC_ERR/,
@@ -111,10 +111,11 @@ describe('the summary of pull', () => {
     assert.doesNotMatch(text, /devices/);
     assert.match(text, /verified +nothing: these bytes were not compared/);
     assert.match(text, /output +discarded/);
-    const partly = pullSummaryLines({ ...result, verified: { algorithm: 'xxh3-64', tensors: 1, bytes: 5n, bytesReadTwice: 0n } }).join(
-      '\n',
-    );
-    assert.match(partly, /verified +1 of 339 tensors, 5 B/);
+    const partly = pullSummaryLines({
+      ...result,
+      verified: { algorithm: 'xxh3-64', tensors: 1, bytes: 5n, bytesWhileReading: 0n, bytesReadTwice: 0n },
+    }).join('\n');
+    assert.match(partly, /verified +1 of 339 tensors, 5 B, xxh3-64\n/);
   });
 
   it('calls hardware just rdma', () => {
@@ -201,7 +202,7 @@ describe('the summary of mirror', () => {
     for (const part of [
       /^mirror of +0123456789abcdef, worker w1, rank 0, at 10\.0\.0\.1:15001\n/,
       /read over +rdma \(software RDMA, .*\), 0\.085 GB\/s on the wire, 3\.12 s in all\n/,
-      /verified +all 339 tensors, 256\.00 MB, xxh3-64\n/,
+      /verified +all 339 tensors, 256\.00 MB, xxh3-64; 250\.00 MB of it hashed while reading\n/,
       /note: the seed sent no tokenizer\nmodel +org\/m\n/,
     ]) {
       assert.match(text, part);
@@ -210,7 +211,13 @@ describe('the summary of mirror', () => {
   });
 
   it('says what was read twice, what failed before, and what was not verified', () => {
-    const verified = { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesReadTwice: 6_000_000n } as const;
+    const verified = {
+      algorithm: 'xxh3-64',
+      tensors: 339,
+      bytes: 256_000_000n,
+      bytesWhileReading: 0n,
+      bytesReadTwice: 6_000_000n,
+    } as const;
     const failed = { sourceId: 's', workerId: 'w0', code: 'ERR_SOURCE_GONE', message: 'gone', ms: 3, counted: true } as const;
     const twice = mirrorSummaryLines('m', 's:1', { ...summary, source: { ...source, verified, attempts: [failed] } }).join('\n');
     assert.match(twice, /verified +all 339 tensors, .*; 6\.00 MB of it read twice\nfailed: worker w0: ERR_SOURCE_GONE\n/);

@@ -1,13 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { hashingOf, type Hashing } from '#src/checksum.js';
 import { Region } from '#src/region.js';
 import type { CatalogTensor } from '#src/target/catalog.js';
+import type { Placement } from '#src/target/destinations/index.js';
 import { firstRead } from '#src/target/first-read.js';
-import { verify } from '#src/target/verify.js';
+import { comparisonOf, verify } from '#src/target/verify.js';
 import { wipe } from '#src/target/wipe.js';
 
 function tensor(name: string, bytes: bigint, checksum?: bigint): CatalogTensor {
   return { name, address: 0n, bytes, dtype: 'U8', shape: [Number(bytes)], checksum, file: -1, fileOffset: 0n };
+}
+
+function hashing(tensors: readonly CatalogTensor[], at: Placement['at'], regions: Placement['regions']): Hashing {
+  return hashingOf(
+    regions,
+    tensors.map(({ bytes }, index) => ({ ...(at[index] ?? { region: 0, offset: 0n }), bytes })),
+  );
 }
 
 const phase = <T>(work: (onProgress: () => void) => Promise<T>): Promise<T> => work(() => undefined);
@@ -23,9 +32,10 @@ describe('reading twice', () => {
     const bytes = Uint8Array.from({ length: 30 }, (_, index) => index + 1);
     const asked: string[][] = [];
     const known = await firstRead(placement, {
-      readInto: async ({ tensors: read }) => {
+      readInto: async ({ tensors: read, at, regions }) => {
         asked.push(read.map(({ name }) => name));
         memory.set(bytes, 10);
+        return hashing(read, at, regions);
       },
       phase,
       peer: 'p:1',
@@ -35,9 +45,9 @@ describe('reading twice', () => {
     assert.ok(memory.subarray(10, 40).every((byte) => byte === 0));
     assert.ok(memory.subarray(0, 10).every((byte) => byte === 0xee) && memory.subarray(40).every((byte) => byte === 0xee));
     second(memory);
-    const options = { sampled: false, signal: undefined, onProgress: () => undefined };
-    const checked = tensors.slice(1).map((one) => known.get(one) ?? one);
-    return await verify({ ...placement, tensors: checked, at: placement.at.slice(1) }, 'p:1', options);
+    const options = { peer: 'p:1', signal: undefined, onProgress: () => undefined };
+    const checked = { ...placement, tensors: tensors.slice(1).map((one) => known.get(one) ?? one), at: placement.at.slice(1) };
+    return await verify(checked, comparisonOf(checked, 'all'), hashing(checked.tensors, checked.at, checked.regions), options);
   }
 
   test('the same bytes are verified, those of no tensor and of no bytes too', async () => {
@@ -47,7 +57,7 @@ describe('reading twice', () => {
         10,
       ),
     );
-    assert.deepEqual(verified, { algorithm: 'xxh3-64', tensors: 2, bytes: 30n, bytesReadTwice: 30n });
+    assert.deepEqual(verified, { algorithm: 'xxh3-64', tensors: 2, bytes: 30n, bytesWhileReading: 0n, bytesReadTwice: 30n });
   });
 
   test('other bytes, or none, are a mismatch', async () => {
