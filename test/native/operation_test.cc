@@ -11,96 +11,18 @@
 #include <thread>
 
 #include "support/bytes.h"
+#include "support/fake_lane.h"
 
 namespace weightcast::transfer {
 namespace {
 
 using namespace std::chrono_literals;
 using memory::RegionPtr;
+using test::Behaviour;
+using test::FakeLane;
 using transport::Lane;
-using transport::LaneReport;
-using transport::SliceFeed;
-
-struct Behaviour {
-  int fail_after = -1;  ///< slices; -1 never
-  Code failure = Code::kPeerLost;
-  std::chrono::microseconds per_slice{0};
-  bool blocks = false;       ///< holds its first slice until interrupted
-  bool loses_slice = false;  ///< breaks the contract: fails without giving back
-};
 
 std::vector<Behaviour> one_lane() { return std::vector<Behaviour>(1); }
-
-/// Copies slices from memory of this process, with the failures that the test asks for.
-class FakeLane final : public Lane {
- public:
-  FakeLane(std::string name, RegionPtr source, Behaviour behaviour)
-      : name_(std::move(name)), source_(std::move(source)), behaviour_(behaviour) {}
-  FakeLane(const FakeLane&) = delete;
-  FakeLane& operator=(const FakeLane&) = delete;
-  FakeLane(FakeLane&&) = delete;
-  FakeLane& operator=(FakeLane&&) = delete;
-  ~FakeLane() override { EXPECT_FALSE(running_.load()); }
-
-  [[nodiscard]] std::string name() const override { return name_; }
-  [[nodiscard]] const LaneReport& report() const override { return report_; }
-
-  void interrupt() override {
-    const std::lock_guard lock(mutex_);
-    interrupted_ = true;
-    woken_.notify_all();
-  }
-
-  Status run(SliceFeed& feed, std::uint32_t lane_index) override {
-    running_.store(true);
-    Status status = loop(feed, lane_index);
-    running_.store(false);
-    return status;
-  }
-
- private:
-  Status loop(SliceFeed& feed, std::uint32_t lane_index) {
-    for (int done = 0;; ++done) {
-      const auto index = feed.take();
-      if (!index) {
-        --done;
-        if (!feed.wait_for_work()) break;
-        continue;
-      }
-      ++report_.work_requests;
-      if (done == behaviour_.fail_after) {
-        if (!behaviour_.loses_slice) feed.give_back(*index);
-        return Status::error(behaviour_.failure, name_ + " was told to fail");
-      }
-      if (behaviour_.blocks) {
-        std::unique_lock lock(mutex_);
-        woken_.wait(lock, [&] { return interrupted_ && feed.stopping(); });
-      }
-      if (feed.stopping()) {
-        feed.give_back(*index);
-        return Status::error(Code::kCancelled, name_ + " was stopped");
-      }
-      if (behaviour_.per_slice.count() > 0) std::this_thread::sleep_for(behaviour_.per_slice);
-      const std::byte* from = source_->data() + (feed.slice(*index).remote_address - source_->address());
-      for (const auto& segment : feed.segments(*index)) {
-        std::copy_n(from, segment.length, segment.address);
-        from += segment.length;
-      }
-      report_.bytes += feed.slice(*index).length;
-      feed.landed(*index, lane_index);
-    }
-    return Status::success();
-  }
-
-  std::string name_;
-  RegionPtr source_;
-  Behaviour behaviour_;
-  LaneReport report_;
-  std::atomic<bool> running_ = false;
-  std::mutex mutex_;
-  std::condition_variable woken_;
-  bool interrupted_ = false;
-};
 
 /// A source, a destination, a plan between them and an operation over fake lanes.
 class Pull {
