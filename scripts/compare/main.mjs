@@ -1,5 +1,6 @@
 // `npm run compare -- NAME`: one module a comparison, with `title` and `measure`, which says whether its threshold holds.
 import * as attacks from './attacks.mjs';
+import * as cost from './cost.mjs';
 import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
@@ -9,6 +10,7 @@ import { latency, loss, rails } from './two-hosts.mjs';
 
 const comparisons = {
   attacks,
+  cost,
   latency,
   local,
   loss,

@@ -1,9 +1,10 @@
 // A pull over TCP beside UCX's get over TCP and iperf3's zero copy, over the loopback of this computer.
-import { pull, Region } from '../../dist/index.js';
+import { pull } from '../../dist/index.js';
 import { finished, listening, start, versionOf } from './processes.mjs';
 import { openOffer } from './offer.mjs';
 import { reportRates } from './rates.mjs';
 import { loadBefore, saveRecord } from './record.mjs';
+import { touched } from './touched.mjs';
 import { alternating } from './turns.mjs';
 
 export const title = 'a pull of 4 GiB over TCP beside UCX (ucp_get over tcp) and iperf3 -Z, one host';
@@ -27,9 +28,9 @@ const iperfClient = ['iperf3', '-c', '127.0.0.1', '-p', `${IPERF_PORT}`, '-Z', '
 export async function measure() {
   const loadAverageBefore = loadBefore();
   const offer = await openOffer({ name: 'compare-tcp', tensors: TENSORS, wire: { transport: 'tcp', host: '127.0.0.1' } });
-  const memory = await touched();
+  const memory = await touched(...TENSORS);
   try {
-    const weightcast = () => read(offer.from, { kind: 'tensors', tensors: memory.tensors });
+    const weightcast = () => read(offer.from, memory.into);
     const fresh = () => read(offer.from, { kind: 'discard' });
     const readers = { weightcast, ucx: ucxGet, iperf3: iperf, fresh };
     const runs = await alternating('4 GiB', RUNS, Object.fromEntries(Object.entries(readers).map(([who, read]) => [who, { read }])));
@@ -57,15 +58,6 @@ export async function measure() {
     memory.region.close();
     await offer.stop();
   }
-}
-
-/** Memory of a program's own, whose pages are there, as those of both peers are. */
-async function touched() {
-  const region = await Region.allocate(BigInt(BYTES));
-  const [count, bytes] = TENSORS;
-  for (let index = 0; index < count; index++) region.view(BigInt(index * bytes), bytes).fill(1);
-  const at = (index) => ({ region, offset: BigInt(index * bytes), byteLength: BigInt(bytes) });
-  return { region, tensors: Array.from({ length: count }, (_, index) => ({ name: `tensor.${index}`, data: at(index) })) };
 }
 
 /** The wire phase of a pull; every tensor's checksum is compared, apart from the clock. */
