@@ -10,8 +10,7 @@
 #include <thread>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "transfer/xxh3.h"
 
 namespace weightcast::transfer {
 namespace {
@@ -55,8 +54,7 @@ class Task {
     const memory::Region& region = *regions_[range.region];
     const bool copies = !region.safe_to_load();
     if (copies && !buffer) buffer = std::make_unique<std::byte[]>(kPieceBytes);
-    XXH3_state_t state;
-    (void)XXH3_64bits_reset(&state);
+    Xxh3 hash;
     for (std::uint64_t done = 0; done < range.length;) {
       if (cancel_.load(std::memory_order_relaxed)) {
         return Status::error(Code::kCancelled, "The checksums were cancelled");
@@ -68,11 +66,11 @@ class Task {
         if (!copied.ok()) return copied;
         bytes = buffer.get();
       }
-      (void)XXH3_64bits_update(&state, bytes, count);
+      hash.update(bytes, count);
       done += count;
       done_bytes_.fetch_add(count, std::memory_order_relaxed);
     }
-    sums_[index] = XXH3_64bits_digest(&state);
+    sums_[index] = hash.digest();
     return Status::success();
   }
 

@@ -8,8 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "transfer/xxh3.h"
 
 namespace weightcast::transfer {
 namespace {
@@ -43,7 +42,7 @@ struct Follower::Chain {
   std::size_t rank;  ///< of the slice to be hashed next
   std::uint64_t done = 0;
   bool running = false;  ///< a thread has it; changes under the mutex, as does `rank`
-  XXH3_state_t state{};
+  Xxh3 hash{};
 };
 
 Follower::Follower(const Plan& plan, std::span<const Want> wants, std::span<const std::uint8_t> asked,
@@ -71,7 +70,7 @@ Follower::Follower(const Plan& plan, std::span<const Want> wants, std::span<cons
     begin += length;
   }
   for (std::size_t want = 0; want < wants.size(); ++want) {
-    if (asked[want] != 0 && wants[want].length == 0) sums_[want] = XXH3_64bits(nullptr, 0);
+    if (asked[want] != 0 && wants[want].length == 0) sums_[want] = Xxh3::of(nullptr, 0);
   }
 }
 
@@ -133,7 +132,7 @@ void Follower::hash_slice(std::uint32_t slice, const Round& round) {
   }
   if (chains[0] != nullptr) hash_chain(*chains[0], round);
   for (; first != last; ++first) {
-    sums_[first->want] = XXH3_64bits(first->data, first->length);
+    sums_[first->want] = Xxh3::of(first->data, first->length);
     round.hashed_bytes.fetch_add(first->length, std::memory_order_relaxed);
   }
   if (chains[1] != nullptr) hash_chain(*chains[1], round);
@@ -148,7 +147,6 @@ Follower::Chain* Follower::begin_chain(std::size_t index) {
     const auto after = std::upper_bound(begins_.begin(), begins_.end(), parts_[index].begin);
     chain =
         std::make_unique<Chain>(Chain{.part = index, .rank = static_cast<std::size_t>(after - begins_.begin()) - 1});
-    (void)XXH3_64bits_reset(&chain->state);
   }
   if (!ready(*chain)) return nullptr;
   chain->running = true;
@@ -160,13 +158,13 @@ void Follower::hash_chain(Chain& chain, const Round& round) {
   const Part& part = parts_[chain.part];
   while (true) {
     const std::uint64_t end = std::min(begins_[chain.rank + 1] - part.begin, part.length);
-    (void)XXH3_64bits_update(&chain.state, part.data + chain.done, end - chain.done);
+    chain.hash.update(part.data + chain.done, end - chain.done);
     round.hashed_bytes.fetch_add(end - chain.done, std::memory_order_relaxed);
     chain.done = end;
 
     const std::lock_guard lock(mutex_);
     if (end == part.length) {
-      sums_[part.want] = XXH3_64bits_digest(&chain.state);
+      sums_[part.want] = chain.hash.digest();
       chains_.erase(chain.part);
       return;
     }
