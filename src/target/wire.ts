@@ -77,7 +77,7 @@ function checksumsWanted(rows: readonly number[], of: number, connection: Connec
 }
 
 /**
- * Threads that hash behind the lanes. One hashes 15 to 30 GB/s, by the processor: a rail of 400 Gb/s brings 49, a TCP connection
+ * Threads that hash behind the lanes. One hashes 15 to 50 GB/s, by the processor: a rail of 400 Gb/s brings 49, a TCP connection
  * or a local lane seldom 10. At most half of the cores, which the lanes need as well.
  */
 function followersOf({ transport, lanes }: Connection): number {
