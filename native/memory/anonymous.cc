@@ -11,9 +11,6 @@ namespace {
 
 constexpr int kProtection = PROT_READ | PROT_WRITE;
 constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
-/// What the kernel folds into one transparent huge page; a mapping that begins between two of them loses both ends.
-constexpr std::uint64_t kTransparentHugePage = std::uint64_t{2} << 20U;
-
 RegionPtr make_region(void* base, std::uint64_t mapped, std::uint64_t size, std::uint64_t page_size) {
   return std::make_shared<MappedRegion>(RegionKind::kAnonymous, Mapping(base, mapped), 0, size, page_size, true);
 }

@@ -42,6 +42,9 @@ class MappedRegion : public Region {
 
 std::uint64_t base_page_size();
 
+/// What the kernel folds into one transparent huge page; a mapping that begins between two of them loses both ends.
+inline constexpr std::uint64_t kTransparentHugePage = std::uint64_t{2} << 20U;
+
 /// `value` rounded up to a multiple of `unit`, a power of two. The caller has checked that it does not wrap.
 constexpr std::uint64_t round_up(std::uint64_t value, std::uint64_t unit) { return (value + unit - 1) & ~(unit - 1); }
 

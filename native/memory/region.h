@@ -67,8 +67,9 @@ using RegionPtr = std::shared_ptr<const Region>;
 Result<RegionPtr> allocate(std::uint64_t size, HugePages huge_pages);
 
 /// A new POSIX shared memory object `/name` of exactly `size` bytes, mapped read-write, its pages reserved (fallocate),
-/// so that a full /dev/shm is kOutOfMemory here and not SIGBUS later. The object stays until unlinked by the caller (an
-/// error or a dropped region never unlinks it). kAlreadyExists when the name is taken.
+/// so that a full /dev/shm is kOutOfMemory here and not SIGBUS later, and folded into huge pages where the kernel can.
+/// The object stays until unlinked by the caller (an error or a dropped region never unlinks it). kAlreadyExists when
+/// the name is taken.
 Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size);
 
 /// A read-only shared mapping of [offset, offset + size) of a file; `offset` need not be page aligned. kOutOfRange when

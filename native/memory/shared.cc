@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <utility>
 
 #include "memory/mapping.h"
 #include "memory/region.h"
@@ -12,8 +13,13 @@
 namespace weightcast::memory {
 namespace {
 
-/// Pages are reserved in steps, since fallocate gives everything back when a signal interrupts it.
-constexpr std::uint64_t kReserveStep = std::uint64_t{256} << 20U;
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25  // Linux 6.1; younger than some headers
+#endif
+
+/// Pages are reserved in steps, since fallocate gives everything back when a signal interrupts it; and folded into huge
+/// pages after each, so that the base pages that this frees are those that the next step takes.
+constexpr std::uint64_t kReserveStep = std::uint64_t{16} << 20U;
 
 Status make_error(Code code, const char* call, int error, const std::string& name, std::uint64_t size,
                   const char* advice) {
@@ -21,7 +27,33 @@ Status make_error(Code code, const char* call, int error, const std::string& nam
                         "cannot make shared memory " + name + " of " + std::to_string(size) + " bytes: " + advice);
 }
 
-Status reserve(int fd, const std::string& name, std::uint64_t size) {
+/// Where huge pages of an object can be mapped as such. A hint: should another thread map there first, mmap takes
+/// another place.
+void* aligned_hint(std::uint64_t size) {
+  if (size < kTransparentHugePage) return nullptr;
+  const std::uint64_t room = size + kTransparentHugePage;
+  void* free = mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (free == MAP_FAILED) return nullptr;
+  munmap(free, room);
+  return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uint64_t>(free), kTransparentHugePage));
+}
+
+/// Makes huge pages of the whole ones in a reserved range. False: this kernel does not, or has none left.
+///
+/// It costs 0.2 s a GiB and gives back more: whoever fills the object first spares a page fault every 4 KiB (38 instead
+/// of 3 GB/s where a hypervisor is below), and whoever copies from it later reads 21.5 instead of 14 to 17.5 GB/s with
+/// two threads, as much as from anonymous memory. Unlike MADV_HUGEPAGE this works on a /dev/shm that is mounted without
+/// huge=, which is the default everywhere.
+bool fold(std::byte* base, std::uint64_t length) {
+  if (reinterpret_cast<std::uint64_t>(base) % kTransparentHugePage != 0) return false;
+  for (std::uint64_t at = 0; at + kTransparentHugePage <= length; at += kTransparentHugePage) {
+    if (madvise(base + at, kTransparentHugePage, MADV_COLLAPSE) != 0) return false;
+  }
+  return true;
+}
+
+Status reserve(int fd, std::byte* base, const std::string& name, std::uint64_t size) {
+  bool folds = true;
   for (std::uint64_t offset = 0; offset < size;) {
     const std::uint64_t length = std::min(kReserveStep, size - offset);
     const int error = posix_fallocate(fd, static_cast<off_t>(offset), static_cast<off_t>(length));
@@ -32,6 +64,7 @@ Status reserve(int fd, const std::string& name, std::uint64_t size) {
           "/dev/shm cannot hold it; enlarge it (mount -o remount,size=..., docker --shm-size) or remove old "
           "objects");
     }
+    folds = folds && fold(base + offset, length);
     offset += length;
   }
   return Status::success();
@@ -60,12 +93,13 @@ class SharedRegion final : public MappedRegion {
 };
 
 Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size) {
-  if (Status status = reserve(fd, name, size); !status.ok()) return status;
-  void* base = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* base = mmap(aligned_hint(size), size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return make_error(Code::kOutOfMemory, "mmap", errno, name, size, "it cannot be mapped");
-  (void)madvise(base, size, MADV_HUGEPAGE);  // has an effect where /dev/shm is mounted with huge=advise
+  Mapping mapping(base, size);
+  (void)madvise(base, size, MADV_HUGEPAGE);  // lets faults take huge pages where /dev/shm is mounted with huge=advise
+  if (Status status = reserve(fd, mapping.base(), name, size); !status.ok()) return status;
   const int readable = open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC);
-  return RegionPtr(std::make_shared<SharedRegion>(Mapping(base, size), size, readable));
+  return RegionPtr(std::make_shared<SharedRegion>(std::move(mapping), size, readable));
 }
 
 }  // namespace

@@ -11,6 +11,12 @@ const patienceMs = 2000;
 /** Two threads take most of a host's memory bandwidth, four nearly all; more would only be in the engine's way. */
 const mostLanes = 4;
 
+/**
+ * Larger than what the kernel makes one huge page of: two threads whose reads meet within a new one both clear it. With 1 MiB that is every
+ * other read.
+ */
+const sliceBytes = 4 << 20;
+
 /** The seed, or why it is not read this way; `''` where it is simply elsewhere. The caller closes the peer. */
 export interface LocalChoice {
   readonly peer: NativeLocalPeer | undefined;
@@ -53,7 +59,7 @@ export function connectLocal(peer: NativeLocalPeer): Connection {
     // IOV_MAX of Linux.
     maxSegments: 1024,
     maxMessage: 0x7fff_f000,
-    sliceBytes: 1 << 20,
+    sliceBytes,
     notes: [],
     close: async () => {
       await Promise.all(lanes.map((open) => open.lane.close()));
