@@ -67,6 +67,9 @@ async function hasChanged({ source, descriptor, fetch }: ReadBy, signal: AbortSi
 /** Whether all that a peer offered is there as it was; it may offer more by now. */
 export function stillOffers(now: SegmentDescriptor, before: SegmentDescriptor): boolean {
   if (now.protocol !== before.protocol || tcpPort(now) !== tcpPort(before)) return false;
+  // Drawn anew by each process: the surest sign that it was started again, at addresses and a port that may be the same.
+  const socket = before.weightcast?.local;
+  if (socket !== undefined && socket.name !== now.weightcast?.local?.name) return false;
   const offered = new Set(now.buffers.map(keyOf));
   return before.buffers.every((buffer) => offered.has(keyOf(buffer)));
 }

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <span>
+#include <sstream>
 
 #include "memory/limits.h"
 #include "memory/region.h"
@@ -110,6 +112,55 @@ TEST(MemoryShared, ItsPagesAreReserved) {
   EXPECT_GE(info.st_blocks * 512, 1 << 20);
   EXPECT_EQ(info.st_mode & 0777U, 0600U);
   shm_unlink(name.c_str());
+}
+
+/// Whether this kernel folds pages of /dev/shm: by its own answer, for an object that it was not asked by us to fold.
+bool shared_pages_fold() {
+  constexpr std::uint64_t kHuge = std::uint64_t{2} << 20U;
+  const std::string name = shared_name("probe");
+  const int fd = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
+  shm_unlink(name.c_str());
+  if (fd < 0 || posix_fallocate(fd, 0, kHuge) != 0) return false;
+  void* room = mmap(nullptr, 2 * kHuge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  auto* base = reinterpret_cast<std::byte*>((reinterpret_cast<std::uintptr_t>(room) + kHuge - 1) / kHuge * kHuge);
+  (void)mmap(base, kHuge, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+  close(fd);
+  const bool folds = madvise(base, kHuge, 25) == 0;  // MADV_COLLAPSE
+  munmap(room, 2 * kHuge);
+  return folds;
+}
+
+/// KiB of a mapping that huge pages of shared memory back, by /proc/self/smaps.
+std::uint64_t folded_kib(const std::byte* address) {
+  std::ifstream maps("/proc/self/smaps");
+  std::ostringstream start;
+  start << std::hex << reinterpret_cast<std::uintptr_t>(address) << "-";
+  bool inside = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.starts_with(start.str())) inside = true;
+    if (inside && line.starts_with("ShmemPmdMapped:")) return std::stoull(line.substr(15));
+  }
+  return 0;
+}
+
+TEST(MemoryShared, WholeHugePagesOfItAreFoldedAndItsEndIsExact) {
+  constexpr std::uint64_t kSize = (std::uint64_t{37} << 20U) + 4097;  // three steps of reservation, and a rest
+  const std::string name = shared_name("folded");
+  auto region = create_shared(name, kSize);
+  ASSERT_TRUE(region.ok()) << region.status().message;
+  struct stat info{};
+  ASSERT_EQ(stat(("/dev/shm/" + name).c_str(), &info), 0);
+  shm_unlink(name.c_str());
+  EXPECT_EQ(info.st_size, kSize);
+  EXPECT_GE(info.st_blocks * 512, kSize);
+  const std::span<std::byte> bytes = bytes_of(region.value());
+  EXPECT_TRUE(std::ranges::all_of(bytes, [](std::byte value) { return value == std::byte{0}; }));
+  fill_random(bytes, 3);
+  std::vector<std::byte> found(kSize);
+  EXPECT_EQ(pread(region.value()->share()->descriptor, found.data(), kSize, 0), static_cast<ssize_t>(kSize));
+  EXPECT_TRUE(std::ranges::equal(found, bytes));
+  if (!shared_pages_fold()) GTEST_SKIP() << "this kernel does not fold pages of /dev/shm";
+  EXPECT_EQ(folded_kib(region.value()->data()), 36U * 1024);
 }
 
 TEST(MemoryShared, ATakenNameIsRefusedAndKept) {

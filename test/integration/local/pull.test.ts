@@ -11,7 +11,7 @@ import { openModel } from '#src/model/model.js';
 import { qwen2_5_7b } from '#src/model/shapes/index.js';
 import { native } from '#src/native.js';
 import { Region } from '#src/region.js';
-import { seedModel, seedTensors } from '#src/seed/index.js';
+import { seedTensors } from '#src/seed/index.js';
 import { pull } from '#src/target/index.js';
 import { byteTensors, pattern, startServer, temporaryFolder } from '../../support/cluster.js';
 import { assertSameModel } from '../../support/models.js';
@@ -163,9 +163,10 @@ test('what a seed that is killed has passed stays readable', async () => {
   await server.stop();
 });
 
-test("mapped tensors are the seed's own, without a read; they stay when the seed ends, and are compared where that is asked for", async () => {
-  const shared = own();
-  const seed = await seedModel(model, shared);
+test("mapped tensors are the seed's own, without a read; every byte stays when the seed was killed", async () => {
+  const { role: server, address } = await serve();
+  const { role: seeding } = await seedCommand(model, ['--server', address, '--host', '127.0.0.1', '--model-name', 'mapped']);
+  const shared = { identity: { modelName: 'mapped' }, server: address, host: '127.0.0.1' };
   const result = await pull({ ...shared, into: { kind: 'mapped' }, verify: true });
   assert.deepEqual([result.transport, result.tensors, result.lanes.length, result.workRequests], ['local', 339, 0, 0]);
   assert.equal(result.verified?.tensors, 339);
@@ -174,17 +175,23 @@ test("mapped tensors are the seed's own, without a read; they stay when the seed
   assert.match(unread.notes.join(), /nothing was compared/);
   assert.equal(unread.output.kind, 'mapped');
   for (const region of unread.output.regions) region.close();
-  await seed.close();
+  await seeding.stop('SIGKILL');
   assert.equal(result.output.kind, 'mapped');
   const { regions, tensors } = result.output;
   const original = await openModel(model);
-  const byName = new Map(original.tensors.map((tensor) => [tensor.name, tensor]));
-  const last = tensors.at(-1);
-  assert.ok(last && byName.has(last.name));
-  const bytes = Buffer.alloc(Number(last.bytes));
-  await regions[last.region]?.read(last.offset, bytes);
-  assert.ok(bytes.some((byte) => byte !== 0));
+  const files = await Promise.all(original.weightFiles.map((file) => readFile(file.path)));
+  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  assert.equal(byName.size, original.tensors.length);
+  for (const { name, file, offset, bytes } of original.tensors) {
+    const tensor = byName.get(name);
+    assert.equal(tensor?.bytes, bytes, name);
+    const found = Buffer.alloc(Number(bytes));
+    await regions[tensor.region]?.read(tensor.offset, found);
+    const start = Number((original.weightFiles[file]?.dataOffset ?? 0n) + offset);
+    assert.ok(files[file]?.subarray(start, start + found.length).equals(found), name);
+  }
   for (const region of regions) region.close();
+  await server.stop();
 });
 
 test('what is in the memory of the seed alone cannot be mapped, nor anything over a wire', async () => {

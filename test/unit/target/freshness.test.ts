@@ -36,6 +36,18 @@ describe('a descriptor', () => {
     assert.ok(!stillOffers(tcp(16_001, buffer(4096n, 100n)), over));
     assert.ok(!stillOffers(before, over));
   });
+
+  it('does not when its local socket is another or gone; one that came since does not matter', () => {
+    const at = (socket: string | undefined): SegmentDescriptor => ({
+      ...before,
+      weightcast: { version: 1, local: socket === undefined ? undefined : { name: socket, token: '0'.repeat(64) } },
+    });
+    assert.ok(stillOffers(at('weightcast-1'), at('weightcast-1')));
+    assert.ok(!stillOffers(at('weightcast-2'), at('weightcast-1')));
+    assert.ok(!stillOffers(at(undefined), at('weightcast-1')));
+    assert.ok(!stillOffers(before, at('weightcast-1')));
+    assert.ok(stillOffers(at('weightcast-1'), before));
+  });
 });
 
 interface Answers {
