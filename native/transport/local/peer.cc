@@ -219,6 +219,10 @@ Status Peer::seed_is_there() const {
   return Status::error(Code::kPeerLost, "the seed on this host is gone or closing");
 }
 
+/// Either call is as fast as two threads of memcpy, so that nothing is gained by mapping the seed's pages and copying
+/// from there, which only a sealed memfd would allow (SIGBUS). GB/s with two threads, 512 MiB into touched memory: from
+/// base pages preadv 17.7, memcpy 17.3, with non-temporal stores 17.3, process_vm_readv 15.5, through a buffer in the
+/// cache 16.7; from huge pages preadv 21.5, process_vm_readv 22.1, memcpy 21.5.
 Status Peer::read(std::uint32_t index, std::uint64_t address, std::span<const Segment> segments,
                   std::uint64_t& calls) const {
   if (index >= rows_.size()) return Status::error(Code::kOutOfRange, "the seed has no buffer " + std::to_string(index));
