@@ -1,12 +1,14 @@
 // A pull from a seed of the same host, without a wire, beside a memcpy of as many bytes and beside UCX between two processes.
 //
 // Bars are for memory whose pages are there on both sides: with new ones the kernel's clearing is most of what is measured, which
-// is shown beside it. What memcpy copies is memory of the seed's kind.
+// is shown beside it. What memcpy copies is memory of the seed's kind. Neither memcpy nor UCX compares anything, and a pull that does
+// hashes while it reads: so pulls are timed with `verify: false`, into bytes that were wiped, and compared when the clock has stopped.
 import { unlinkSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpus, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checksums } from '../../dist/checksum.js';
 import { MetadataServer, pull, Region } from '../../dist/index.js';
 import { native } from '../../dist/native.js';
 import { listening, service, start } from './processes.mjs';
@@ -66,10 +68,11 @@ async function beside(server, bytes, memory) {
   try {
     const source = await touched(bytes, memory, regions);
     const into = await touched(bytes, 'anonymous', regions);
-    const old = () => touchedPages(from, into, bytes);
+    const expected = await verifiedSums(from);
+    const old = () => touchedPages(from, into, expected);
     const memcpy = await taking(old, () => copied(source, into, bytes));
     const fresh = await taking(
-      () => newPages(from, bytes),
+      () => newPages(from, expected),
       () => copiedToNewPages(source, bytes),
     );
     const results = [judged(`${size}: memcpy`, bars.memcpy, memcpy), judged(`${size}: memcpy, both into new pages`, undefined, fresh)];
@@ -105,29 +108,56 @@ async function touched(bytes, memory, regions) {
   const region = memory === 'shared' ? await Region.createShared(name, BigInt(bytes)) : await Region.allocate(BigInt(bytes));
   regions.push(region);
   if (memory === 'shared') unlinkSync(`/dev/shm/${name}`);
-  for (let at = 0; at < bytes; at += GIB / 2) region.view(BigInt(at), GIB / 2).fill(1);
+  fill(region, 1);
   return region;
 }
 
-/** GB/s of the wire phase, into memory that the pull gets itself; every tensor's checksum is compared after it. */
-async function newPages(from, bytes) {
-  const result = await pull({ ...from, into: { kind: 'discard' } });
-  return verifiedRate(result, bytes);
+function fill(region, value) {
+  const piece = GIB / 2;
+  for (let at = 0; at < region.byteLength; at += piece) region.view(BigInt(at), piece).fill(value);
 }
 
-async function touchedPages(from, region, bytes) {
-  const each = BigInt(bytes) / 64n;
-  const tensors = Array.from({ length: 64 }, (_, index) => ({
-    name: `tensor.${index}`,
-    data: { region, offset: BigInt(index) * each, byteLength: each },
-  }));
-  return verifiedRate(await pull({ ...from, into: { kind: 'tensors', tensors } }), bytes);
+/** The checksums of a seed's tensors by name, as a pull that verified them has them. */
+async function verifiedSums(from) {
+  const { output, verified, bytes } = await pull({ ...from, into: { kind: 'memory' } });
+  if (verified?.bytes !== bytes) throw new Error(`${verified?.bytes} of ${bytes} bytes verified`);
+  const sums = await sumsOf(output.region, output.tensors);
+  output.region.close();
+  return sums;
 }
 
-function verifiedRate({ transport, verified, phases }, bytes) {
-  if (transport !== 'local' || Number(verified?.bytes) !== bytes)
-    throw new Error(`read over ${transport}, ${verified?.bytes} bytes verified`);
-  return bytes / phases.wire / 1e6;
+/** @param {readonly { name: string, offset: bigint, bytes: bigint }[]} tensors of the region */
+async function sumsOf(region, tensors) {
+  const ranges = tensors.map(({ offset, bytes }) => ({ region: 0, offset, bytes }));
+  const sums = await checksums([region.handle], ranges);
+  return new Map(tensors.map(({ name }, index) => [name, sums[index]]));
+}
+
+/** GB/s of the wire phase, into memory that the pull gets itself. */
+async function newPages(from, expected) {
+  const result = await pull({ ...from, into: { kind: 'memory' }, verify: false });
+  const { region, tensors } = result.output;
+  const rate = await comparedRate(result, region, tensors, expected);
+  region.close();
+  return rate;
+}
+
+/** The same into memory whose pages are there; what is in it is wiped, so that each run must bring every byte. */
+async function touchedPages(from, region, expected) {
+  fill(region, 0);
+  const each = region.byteLength / BigInt(expected.size);
+  const tensors = [...expected.keys()].map((name, index) => ({ name, offset: BigInt(index) * each, bytes: each }));
+  const into = tensors.map(({ name, offset }) => ({ name, data: { region, offset, byteLength: each } }));
+  const result = await pull({ ...from, into: { kind: 'tensors', tensors: into }, verify: false });
+  return comparedRate(result, region, tensors, expected);
+}
+
+/** @throws when what came is not what the seed has */
+async function comparedRate({ transport, bytes, phases }, region, tensors, expected) {
+  const sums = await sumsOf(region, tensors);
+  for (const [name, sum] of expected) if (sums.get(name) !== sum) throw new Error(`${name} came with other bytes than the seed's`);
+  if (transport !== 'local') throw new Error(`read over ${transport}`);
+  return Number(bytes) / phases.wire / 1e6;
 }
 
 /** GB/s of two threads of memcpy. */
