@@ -5,6 +5,7 @@ import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
 import * as plan from './plan.mjs';
+import * as small from './small.mjs';
 import * as tcp from './tcp.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
 
@@ -18,6 +19,7 @@ const comparisons = {
   perftest,
   plan,
   rails,
+  small,
   tcp,
 };
 

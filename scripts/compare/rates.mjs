@@ -5,15 +5,16 @@ import { compared, median, table } from './statistics.mjs';
 /**
  * Prints the runs and what they come to.
  * @param {string} name of what was read
- * @param {{ who: string, bytes: number, seconds: number }[]} runs of `weightcast` and of every peer, as many each
+ * @param {{ who: string, bytes: number, seconds: number }[]} runs of `us` and of every peer, as many each
  * @param {Record<string, number>} leastRatios ours over that of the peer, by the medians of the rates
+ * @param {string} [us] who is compared with the peers
  */
-export function reportRates(name, runs, leastRatios) {
+export function reportRates(name, runs, leastRatios, us = 'weightcast') {
   const peers = Object.keys(leastRatios);
   const ratesOf = (wanted) => runs.filter(({ who }) => who === wanted).map(({ bytes, seconds }) => bytes / seconds / 1e9);
-  const ours = ratesOf('weightcast');
+  const ours = ratesOf(us);
   const results = peers.map((peer) => ({ peer, leastRatio: leastRatios[peer], ...compared(ours, ratesOf(peer)) }));
-  const rows = [['run', 'weightcast GB/s', ...peers.flatMap((peer) => [`${peer} GB/s`, 'ratio'])]];
+  const rows = [['run', `${us} GB/s`, ...peers.flatMap((peer) => [`${peer} GB/s`, 'ratio'])]];
   for (const [index, rate] of ours.entries()) {
     rows.push([
       `${index + 1}`,

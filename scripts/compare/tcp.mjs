@@ -1,11 +1,12 @@
 // A pull over TCP beside UCX's get over TCP and iperf3's zero copy, over the loopback of this computer.
 import { pull } from '../../dist/index.js';
+import { usedMemory } from './memory.mjs';
 import { finished, listening, start, versionOf } from './processes.mjs';
 import { openOffer } from './offer.mjs';
 import { reportRates } from './rates.mjs';
 import { loadBefore, saveRecord } from './record.mjs';
-import { touched } from './touched.mjs';
 import { alternating } from './turns.mjs';
+import { ucxBytesPerSecond } from './ucx-output.mjs';
 
 export const title = 'a pull of 4 GiB over TCP beside UCX (ucp_get over tcp) and iperf3 -Z, one host';
 
@@ -28,9 +29,9 @@ const iperfClient = ['iperf3', '-c', '127.0.0.1', '-p', `${IPERF_PORT}`, '-Z', '
 export async function measure() {
   const loadAverageBefore = loadBefore();
   const offer = await openOffer({ name: 'compare-tcp', tensors: TENSORS, wire: { transport: 'tcp', host: '127.0.0.1' } });
-  const memory = await touched(...TENSORS);
+  const memory = await usedMemory(TENSORS);
   try {
-    const weightcast = () => read(offer.from, memory.into);
+    const weightcast = () => read(offer.from, { kind: 'tensors', tensors: memory.tensors });
     const fresh = () => read(offer.from, { kind: 'discard' });
     const readers = { weightcast, ucx: ucxGet, iperf3: iperf, fresh };
     const runs = await alternating('4 GiB', RUNS, Object.fromEntries(Object.entries(readers).map(([who, read]) => [who, { read }])));
@@ -73,11 +74,8 @@ async function ucxGet() {
   try {
     await listening(UCX_PORT, START_MS);
     const output = await finished(ucxClient);
-    // Iterations, three latencies, MB/s of the last stage and of all (2^20 bytes), two message rates.
-    const rate = Number(/^\s*\d+\s+(?:[\d.]+\s+){4}([\d.]+)\s+\d+\s+\d+\s*$/m.exec(output)?.[1]);
-    if (!(rate > 0)) throw new Error(`ucx_perftest printed no result:\n${output}`);
     const bytes = UCX_MESSAGE_BYTES * UCX_MESSAGES;
-    return { bytes, seconds: bytes / (rate * 2 ** 20), output };
+    return { bytes, seconds: bytes / ucxBytesPerSecond(output), output };
   } finally {
     server.kill();
   }

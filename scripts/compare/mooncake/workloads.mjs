@@ -1,4 +1,5 @@
 // What is read from a Mooncake seed in the comparisons: [name, bytes] each, as they lie at the seed and at the reader.
+import { shuffledIndex } from '../shuffled.mjs';
 
 const COUNT = 10_000;
 const SMALL_BYTES = 16 * 1024;
@@ -17,8 +18,6 @@ export const workloads = [
   { name: '1 GiB in one tensor', leastRatio: 1, source: large, destination: large },
 ];
 
-/** The same every time, with neighbours of the one order far apart in the other: the step has no divisor in common with the count. */
 function shuffled(tensors) {
-  const step = 3571;
-  return tensors.map((_, index) => tensors[(index * step) % tensors.length]);
+  return tensors.map((_, index) => tensors[shuffledIndex(index, tensors.length)]);
 }
