@@ -5,6 +5,7 @@ import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
 import * as perftest from './perftest.mjs';
 import * as plan from './plan.mjs';
+import * as register from './register.mjs';
 import * as small from './small.mjs';
 import * as tcp from './tcp.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
@@ -19,6 +20,7 @@ const comparisons = {
   perftest,
   plan,
   rails,
+  register,
   small,
   tcp,
 };
