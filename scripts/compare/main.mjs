@@ -8,6 +8,7 @@ import * as plan from './plan.mjs';
 import * as register from './register.mjs';
 import * as small from './small.mjs';
 import * as tcp from './tcp.mjs';
+import * as ucx from './ucx.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
 
 const comparisons = {
@@ -23,6 +24,7 @@ const comparisons = {
   register,
   small,
   tcp,
+  ucx,
 };
 
 const name = process.argv[2];
