@@ -7,7 +7,7 @@ import { openOffer } from './offer.mjs';
 import { versionOf } from './processes.mjs';
 import { folder, judged, loadBefore, saveRecord } from './record.mjs';
 import { compared, median, table } from './statistics.mjs';
-import { touched } from './touched.mjs';
+import { usedMemory } from './memory.mjs';
 
 export const title = 'what a pull costs: verification over TCP and RDMA, processor time beside ib_read_bw -e, event loop';
 
@@ -97,12 +97,12 @@ function cpuBeside(runs) {
 async function overTcp() {
   const wire = { transport: 'tcp', host: '127.0.0.1' };
   const offer = await openOffer({ name: 'compare-cost', tensors: TENSORS, wire });
-  const { region, into } = await touched(...TENSORS);
+  const { region, tensors } = await usedMemory(TENSORS);
   const runs = [];
   try {
     for (let turn = 0; turn <= RUNS; turn += 1) {
       for (const [who, verify] of Object.entries({ unverified: false, verified: true })) {
-        const cost = await costOf({ ...offer.from, ...wire, into, verify }, { watched: true });
+        const cost = await costOf({ ...offer.from, ...wire, into: { kind: 'tensors', tensors }, verify }, { watched: true });
         const idleP99 = await idleP99Ms(cost.seconds);
         console.log(`TCP, run ${turn} of ${RUNS}: ${who} ${(cost.bytes / cost.seconds / 1e9).toFixed(2)} GB/s`);
         if (turn > 0) runs.push({ run: turn, who, ...cost, idleP99 });

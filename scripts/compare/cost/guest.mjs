@@ -4,7 +4,7 @@ import path from 'node:path';
 import { openOffer } from '../offer.mjs';
 import { finished, listening, start, versionOf } from '../processes.mjs';
 import { busySeconds } from '../processors.mjs';
-import { touched } from '../touched.mjs';
+import { usedMemory } from '../memory.mjs';
 import { costOf } from './pulls.mjs';
 
 const RUNS = Number(process.argv[2]);
@@ -22,8 +22,8 @@ const wire = { transport: 'rdma', devices: [DEVICE], gidIndex: GID_INDEX, host: 
 const ibReadBw = (reads) => `ib_read_bw -e -d ${DEVICE} -x ${GID_INDEX} -F -q 1 -o 16 -s ${MiB} -n ${reads}`;
 
 const offer = await openOffer({ name: 'compare-cost', tensors: TENSORS, wire });
-const { region, into } = await touched(...TENSORS);
-const options = { ...offer.from, ...wire, into, queuePairs: 1, sliceBytes: MiB };
+const { region, tensors } = await usedMemory(TENSORS);
+const options = { ...offer.from, ...wire, into: { kind: 'tensors', tensors }, queuePairs: 1, sliceBytes: MiB };
 
 const runs = [];
 for (let run = 0; run <= RUNS; run += 1) {
