@@ -1,6 +1,7 @@
 /** The report of `doctor` as text. */
 import type { NativeDevicePort, NativeLimits } from '../../native.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
+import type { LocalCheck } from './local-check.js';
 import type { DoctorReport, NativeReport } from './report.js';
 import { verdictText } from './verdict.js';
 
@@ -39,7 +40,7 @@ function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ');
 }
 
-function nativeRows({ limits, memlockAdvice, portsReason, tcp }: NativeReport): string[][] {
+function nativeRows({ limits, memlockAdvice, portsReason, tcp, local }: NativeReport): string[][] {
   return [
     ...(portsReason === '' ? [] : [['RDMA devices', portsReason]]),
     ['memlock', memlockText(limits)],
@@ -47,8 +48,27 @@ function nativeRows({ limits, memlockAdvice, portsReason, tcp }: NativeReport): 
     ['memory', limits.available === undefined ? 'unknown' : `${formatBytes(limits.available)} available`],
     ['huge pages', hugePagesText(limits)],
     ['TCP', tcp.ok ? 'works (checked over loopback)' : `does not work: ${tcp.reason}`],
+    ...localRows(local),
   ];
 }
+
+function localRows({ descriptors, memory, restrictions: { ptraceScope, seccomp } }: LocalCheck): string[][] {
+  const text = (reason: string): string =>
+    reason === '' ? 'can be read (checked by another process)' : `cannot be read: ${oneLine(reason)}`;
+  const yama = ptraceScope === undefined ? 'no Yama' : `kernel.yama.ptrace_scope ${String(ptraceScope)}${ptraceScopes[ptraceScope] ?? ''}`;
+  return [
+    ['on this host', `files and shared memory of a seed ${text(descriptors)}`],
+    ['  memory', `its other memory ${text(memory)}`],
+    ['  limits', `${yama}; ${seccomp ? 'a seccomp filter' : 'no seccomp filter'}`],
+  ];
+}
+
+/** What Yama's levels mean for a seed whose memory is read. */
+const ptraceScopes: Readonly<Record<number, string>> = {
+  1: ' (one target at a time, with leave of the seed)',
+  2: ' (only with CAP_SYS_PTRACE)',
+  3: ' (nobody)',
+};
 
 function memlockText({ memlockSoft, memlockHard, ipcLock }: NativeLimits): string {
   const text = (limit: bigint | undefined): string => (limit === undefined ? 'unlimited' : formatBytes(limit));

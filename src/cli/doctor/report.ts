@@ -12,6 +12,7 @@ import {
   type SharedMemoryFacts,
 } from './host.js';
 import { readKernelRdma, type KernelRdma } from './kernel.js';
+import { checkLocal, type LocalCheck } from './local-check.js';
 import { checkRdma, type RdmaCheck } from './rdma-check.js';
 import { checkTcp, type TcpCheck } from './tcp-check.js';
 import { verdictOf, type Verdict } from './verdict.js';
@@ -40,6 +41,8 @@ export interface NativeReport {
   readonly memlockAdvice: string;
   readonly rdma: RdmaCheck;
   readonly tcp: TcpCheck;
+  /** Without a wire, between processes of this host. */
+  readonly local: LocalCheck;
 }
 
 export async function gatherReport(): Promise<DoctorReport> {
@@ -83,5 +86,6 @@ async function gatherNative(addon: NativeModule): Promise<NativeReport> {
     memlockAdvice: limited ? addon.memlockAdvice(limits.available ?? 0n) : '',
     rdma: await checkRdma(addon),
     tcp: await checkTcp(addon),
+    local: await checkLocal(addon),
   };
 }

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { loadedAddonPath, readGpu, readSharedMemory } from '#src/cli/doctor/host.js';
+import { checkLocal, readRestrictions } from '#src/cli/doctor/local-check.js';
 import { readKernelRdma } from '#src/cli/doctor/kernel.js';
 import { portLines, reportLines } from '#src/cli/doctor/render.js';
 import type { DoctorReport } from '#src/cli/doctor/report.js';
 import { verdictOf, verdictText } from '#src/cli/doctor/verdict.js';
-import type { NativeDevicePort, NativeLimits } from '#src/native.js';
+import { native, type NativeDevicePort, type NativeLimits } from '#src/native.js';
 
 const trees: string[] = [];
 after(async () => {
@@ -83,6 +84,24 @@ describe('what doctor says of the host', () => {
     );
     assert.equal(await loadedAddonPath(maps), '/opt/weightcast/build/Release/weightcast.node');
     assert.equal(await loadedAddonPath('/does/not/exist'), '');
+  });
+});
+
+describe('what doctor says of reading on one host', () => {
+  it('knows Yama and seccomp', async () => {
+    const root = await tree('proc/sys/kernel/yama/ptrace_scope', 'proc/self/status');
+    assert.deepEqual(await readRestrictions(root), { ptraceScope: undefined, seccomp: false });
+    await writeFile(join(root, 'proc/sys/kernel/yama/ptrace_scope'), '1\n');
+    await writeFile(join(root, 'proc/self/status'), 'NoNewPrivs:\t0\nSeccomp:\t2\nSeccomp_filters:\t1\n');
+    assert.deepEqual(await readRestrictions(root), { ptraceScope: 1, seccomp: true });
+  });
+
+  it('believes the other process only what it brings', async () => {
+    const wrong = await checkLocal(native(), () => Promise.resolve({ sha256: '0'.repeat(64), reason: '' }));
+    assert.match(wrong.descriptors, /differ/);
+    assert.match(wrong.memory, /differ/);
+    const failed = await checkLocal(native(), () => Promise.reject(new Error('spawn EAGAIN')));
+    assert.match(failed.descriptors, /EAGAIN/);
   });
 });
 
@@ -204,12 +223,16 @@ describe('the text of doctor', () => {
         memlockAdvice: 'ulimit -l unlimited',
         rdma,
         tcp: works,
+        local: { descriptors: '', memory: 'EPERM', restrictions: { ptraceScope: 2, seccomp: true } },
       },
       verdict: verdictOf({ addonReason: '', rdma, tcp: works, limits }),
     });
     const text = full.join('\n');
     assert.match(text, /memlock +soft 8\.39 MB, hard unlimited, CAP_IPC_LOCK no/);
     assert.match(text, /fix +ulimit -l unlimited/);
+    assert.match(text, /on this host +files and shared memory of a seed can be read/);
+    assert.match(text, /memory +its other memory cannot be read: EPERM/);
+    assert.match(text, /ptrace_scope 2 \(only with CAP_SYS_PTRACE\); a seccomp filter/);
     assert.match(text, /GPU memory +not supported yet/);
     assert.match(text, /\nwarning: only 8\.39 MB may be pinned/);
     assert.match(full.at(-1) ?? '', /^verdict: auto uses rdma over rxe0 \(software RDMA/);
