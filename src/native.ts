@@ -120,6 +120,14 @@ export interface NativeRegistration {
   close(): Promise<void>;
 }
 
+/** Many ranges registered on one NIC, for peers to read; together, because a promise and a handle take longer than a registration. */
+export interface NativeRegistrations {
+  /** Of range i. */
+  readonly remoteKeys: Uint32Array;
+  /** Deregisters all on a native thread. Idempotent. */
+  close(): Promise<void>;
+}
+
 export interface NativePeerQueuePairs {
   /** 16 hex pairs joined by `:`. */
   readonly gid: string;
@@ -158,6 +166,16 @@ export interface NativeNic {
   readonly maxRegionBytes: bigint;
   /** Pins and registers. Rejects with MEMLOCK_LIMIT, OUT_OF_MEMORY, REGISTRATION, OUT_OF_RANGE. */
   register(region: NativeRegion, offset: bigint, length: bigint, access: 'remote-read' | 'local-write'): Promise<NativeRegistration>;
+  /**
+   * The same with REMOTE_READ for each row of the columns, one after the other on one native thread: range i is
+   * [offset[i], offset[i] + length[i]) of `regions[region[i]]`. The first that fails rejects, and none stays registered.
+   */
+  registerAll(
+    regions: readonly NativeRegion[],
+    region: Uint32Array,
+    offset: BigUint64Array,
+    length: BigUint64Array,
+  ): Promise<NativeRegistrations>;
   /** Queue pairs in INIT; `sendDepth` work requests each. */
   createEndpoint(role: 'initiator' | 'responder', count: number, sendDepth: number): Promise<NativeEndpoint>;
   close(): Promise<void>;

@@ -12,6 +12,7 @@
 #include "binding/nic_handle.h"
 #include "binding/region_handle.h"
 #include "binding/registration_handle.h"
+#include "binding/registrations_handle.h"
 #include "binding/tcp_server_handle.h"
 #include "binding/transfer_handle.h"
 
@@ -22,6 +23,7 @@ const char Addon::kBrand = 0;
 Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::make_shared<Runtime>(env)) {
   RegionHandle::define(*this, env);
   RegistrationHandle::define(*this, env);
+  RegistrationsHandle::define(*this, env);
   EndpointHandle::define(*this, env);
   NicHandle::define(*this, env);
   LaneHandle::define(*this, env);

@@ -16,6 +16,7 @@ namespace weightcast::binding {
 enum class HandleClass : std::uint8_t {
   kRegion,
   kRegistration,
+  kRegistrations,
   kEndpoint,
   kNic,
   kLane,

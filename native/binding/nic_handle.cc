@@ -1,13 +1,17 @@
 #include "binding/nic_handle.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "binding/arguments.h"
 #include "binding/endpoint_handle.h"
 #include "binding/region_handle.h"
 #include "binding/registration_handle.h"
+#include "binding/registrations_handle.h"
 
 namespace weightcast::binding {
 namespace {
@@ -26,6 +30,53 @@ Access to_access(const Napi::Value& value) {
   throw invalid_argument(value.Env(), "expected remote-read or local-write for access but received " + text);
 }
 
+struct Row {
+  memory::RegionPtr region;
+  std::uint64_t offset;
+  std::uint64_t length;
+};
+
+std::vector<Row> to_rows(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  // First what may run JavaScript, then what takes pointers and handles.
+  const std::vector<Napi::Value> values = to_list(info[0], "regions");
+  const auto region = to_u32_column(info[1], "region");
+  const auto offset = to_u64_column(info[2], "offset");
+  const auto length = to_u64_column(info[3], "length");
+  if (offset.size() != region.size() || length.size() != region.size()) {
+    throw invalid_argument(env, "columns of unequal length: region has " + std::to_string(region.size()) +
+                                    " rows, offset " + std::to_string(offset.size()) + ", length " +
+                                    std::to_string(length.size()));
+  }
+  const std::vector<RegionHandle*> handles = RegionHandle::unwrap_all(values, "regions");
+  std::vector<Row> rows;
+  rows.reserve(region.size());
+  for (std::size_t row = 0; row < region.size(); ++row) {
+    if (region[row] >= handles.size()) {
+      throw invalid_argument(env, "region[" + std::to_string(row) + "] is " + std::to_string(region[row]) + " of " +
+                                      std::to_string(handles.size()) + " regions");
+    }
+    if (length[row] == 0)
+      throw invalid_argument(env, "length[" + std::to_string(row) + "] is 0: no device registers that");
+    rows.push_back({.region = handles[region[row]]->range(env, offset[row], length[row]),
+                    .offset = offset[row],
+                    .length = length[row]});
+  }
+  return rows;
+}
+
+/// All or none.
+Result<std::shared_ptr<Registrations>> register_rows(transport::rdma::Nic& nic, const std::vector<Row>& rows) {
+  auto made = std::make_shared<Registrations>();
+  made->reserve(rows.size());
+  for (const Row& row : rows) {
+    auto one = nic.register_memory(row.region, row.offset, row.length, Access::kRemoteRead);
+    if (!one.ok()) return one.status();
+    made->push_back(std::move(one.value()));
+  }
+  return made;
+}
+
 Role to_role(const Napi::Value& value) {
   const std::string text = to_text(value, "role");
   if (text == "initiator") return Role::kInitiator;
@@ -38,7 +89,7 @@ Role to_role(const Napi::Value& value) {
 void NicHandle::define(Addon& addon, Napi::Env env) {
   Handle::define(
       addon, env,
-      {InstanceMethod<&NicHandle::register_memory>("register"),
+      {InstanceMethod<&NicHandle::register_memory>("register"), InstanceMethod<&NicHandle::register_all>("registerAll"),
        InstanceMethod<&NicHandle::create_endpoint>("createEndpoint"), InstanceMethod<&NicHandle::close>("close")});
 }
 
@@ -77,6 +128,19 @@ Napi::Value NicHandle::register_memory(const Napi::CallbackInfo& info) {
         env, runtime(), [=] { return owner->register_memory(region, offset, length, access); },
         [owner](Napi::Env at, std::shared_ptr<transport::rdma::Registration> made) -> Napi::Value {
           return RegistrationHandle::create(at, {.registration = std::move(made), .nic = owner});
+        });
+  });
+}
+
+Napi::Value NicHandle::register_all(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promised(env, [&]() -> Napi::Value {
+    const auto owner = nic(env);
+    const auto rows = std::make_shared<const std::vector<Row>>(to_rows(info));
+    return run(
+        env, runtime(), [=] { return register_rows(*owner, *rows); },
+        [](Napi::Env at, std::shared_ptr<Registrations> made) -> Napi::Value {
+          return RegistrationsHandle::create(at, std::move(made));
         });
   });
 }

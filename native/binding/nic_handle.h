@@ -20,6 +20,7 @@ class NicHandle final : public Handle<NicHandle, std::shared_ptr<transport::rdma
  private:
   [[nodiscard]] const std::shared_ptr<transport::rdma::Nic>& nic(Napi::Env env) const;
   Napi::Value register_memory(const Napi::CallbackInfo& info);
+  Napi::Value register_all(const Napi::CallbackInfo& info);
   Napi::Value create_endpoint(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
 

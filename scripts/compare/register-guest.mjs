@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { silentLogger } from '../../dist/observe/logger.js';
 import { closeRails, openRails } from '../../dist/rails.js';
+import { register } from '../../dist/seed/register.js';
 import { usedMemory } from './memory.mjs';
 import { versionOf } from './processes.mjs';
 
@@ -11,14 +13,15 @@ const RUNS = Number(process.argv[2]);
 const LOOP = process.argv[3];
 const DEVICE = 'rxe0';
 const [COUNT, BYTES] = [3_000, 16 * 1024];
-/** Under way at a time, as when a seed registers. */
-const AT_A_TIME = 64;
 
 const rails = await openRails({ transport: 'rdma', devices: [DEVICE], gidIndex: 1 });
-const [nic] = rails.nics;
 const { region } = await usedMemory([COUNT, BYTES]);
-const tensors = Array.from({ length: COUNT }, (_, index) => [BigInt(index * BYTES), BigInt(BYTES)]);
-const ways = { loop: await cLoop(), 'per tensor': () => ours(tensors), merged: () => ours([[0n, region.byteLength]]) };
+const tensors = Array.from({ length: COUNT }, (_, index) => ({ region: 0, offset: BigInt(index * BYTES), length: BigInt(BYTES) }));
+const ways = {
+  loop: await cLoop(),
+  'per tensor': () => ours(tensors),
+  merged: () => ours([{ region: 0, offset: 0n, length: region.byteLength }]),
+};
 const runs = [];
 for (let run = 0; run <= RUNS; run += 1) {
   for (const [who, once] of Object.entries(ways)) {
@@ -44,16 +47,12 @@ writeFileSync(
   }),
 );
 
-/** Registers the ranges, then releases them. */
+/** Registers the ranges as a seed does, then releases them. */
 async function ours(ranges) {
   const start = performance.now();
-  const made = [];
-  for (let next = 0; next < ranges.length; next += AT_A_TIME) {
-    const batch = ranges.slice(next, next + AT_A_TIME);
-    made.push(...(await Promise.all(batch.map(([offset, length]) => nic.register(region.handle, offset, length, 'remote-read')))));
-  }
+  const registrations = await register(rails.nics, { regions: [region] }, ranges, silentLogger);
   const registered = performance.now();
-  await Promise.all(made.map((registration) => registration.close()));
+  await registrations.close();
   return { registerMs: registered - start, releaseMs: performance.now() - registered };
 }
 

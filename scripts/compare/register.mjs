@@ -39,7 +39,7 @@ export async function measure() {
     versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version') },
     caveats: [
       'Soft-RoCE under emulation: only ratios mean anything, not times; a NIC is told nothing here',
-      'equal memory, not the same: the loop is a process of its own. REMOTE_READ, pages touched before; ours 64 at a time, as a seed does',
+      'equal memory, not the same: the loop is a process of its own. REMOTE_READ, pages touched before; ours by the code of a seed',
     ],
   });
   return report.holds;

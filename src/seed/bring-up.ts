@@ -97,7 +97,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     bytes: content.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0n),
     backing: backingOf(content, registered),
     copiedBecause: registered?.copiedBecause ?? '',
-    registrations: registered?.ranges.length ?? 0,
+    registrations: registered === undefined ? 0 : layout.ranges.length,
     phases,
     notes: [...notes, ...(layout.note === '' ? [] : [layout.note]), ...plane.notes],
   };

@@ -120,7 +120,7 @@ function buffersOf({ content, ranges, registered }: Offer): { address: bigint; l
   return ranges.map(({ region, offset, length }, index) => ({
     address: (content.regions[region]?.address ?? 0n) + offset,
     length,
-    remoteKeys: (registered?.ranges[index]?.registrations ?? []).map(({ remoteKey }) => remoteKey),
+    remoteKeys: (registered?.remoteKeys ?? []).map((keys) => keys[index] ?? 0),
   }));
 }
 

@@ -1,27 +1,30 @@
 /** Registration of what a seed serves: every range on every rail, REMOTE_READ and nothing else. */
 import { availableParallelism } from 'node:os';
 import { toWeightcastError, WeightcastError } from '../errors.js';
-import { native, type NativeNic, type NativeRegistration } from '../native.js';
+import { native, type NativeNic, type NativeRegion, type NativeRegistrations } from '../native.js';
 import type { Logger } from '../observe/logger.js';
 import { Region } from '../region.js';
 import type { SeedContent } from './content.js';
 import type { ContentRange } from './ranges.js';
 
-/** A range with its keys: `registrations[i]` is on NIC i. */
-export interface RegisteredRange {
-  readonly registrations: readonly NativeRegistration[];
-}
-
 export interface Registered {
-  /** In the order of the ranges that were given. */
-  readonly ranges: readonly RegisteredRange[];
+  /** By NIC, of each range in the order in which they were given. */
+  readonly remoteKeys: readonly Uint32Array[];
   /** Why file mappings had to be copied to be pinned; `''` when none was. */
   readonly copiedBecause: string;
   close(): Promise<void>;
 }
 
-/** In flight at once: enough to keep the native threads busy without 10 000 pending promises. */
-const BATCH = 64;
+/** Ranges that one native thread registers, one after the other: few enough that many ranges keep several threads busy. */
+const BATCH_RANGES = 1024;
+
+/** Ranges that are registered together. */
+interface Batch {
+  /** Index into all ranges, in order. */
+  readonly indices: number[];
+  /** The file mapping that all of them are of; `undefined`: they are of memory. */
+  readonly file: number | undefined;
+}
 
 /**
  * Registers `ranges` of `content` on every NIC. A file mapping that the kernel cannot pin (Linux 6.1 refuses read-only
@@ -41,13 +44,13 @@ export async function register(
     await registration.close();
     throw error;
   }
-  return { ranges: registration.ranges(), copiedBecause: registration.copiedBecause, close: () => registration.close() };
+  return { remoteKeys: registration.remoteKeys(), copiedBecause: registration.copiedBecause, close: () => registration.close() };
 }
 
 class Registration {
   copiedBecause = '';
-  /** By index of the range. */
-  readonly #made = new Map<number, RegisteredRange>();
+  /** What is registered, by NIC. */
+  readonly #made = new Map<Batch, readonly NativeRegistrations[]>();
 
   constructor(
     private readonly nics: readonly NativeNic[],
@@ -56,34 +59,31 @@ class Registration {
     private readonly logger: Logger,
   ) {}
 
-  ranges(): RegisteredRange[] {
-    return this.all.map((_, index) => {
-      const made = this.#made.get(index);
-      if (made === undefined) throw new WeightcastError('ERR_INTERNAL', `range ${String(index)} was not registered`);
-      return made;
-    });
+  remoteKeys(): Uint32Array[] {
+    const keys = this.nics.map(() => new Uint32Array(this.all.length));
+    for (const [{ indices }, made] of this.#made) {
+      for (const [nic, column] of keys.entries()) {
+        for (const [row, index] of indices.entries()) column[index] = made[nic]?.remoteKeys[row] ?? 0;
+      }
+    }
+    return keys;
   }
 
   async run(): Promise<void> {
-    const todo = [...this.all.entries()];
+    let todo = this.#batches([...this.all.keys()]);
     while (todo.length > 0) {
-      const batch = todo.splice(0, BATCH);
+      const settled = await Promise.allSettled(todo.map((batch) => this.#register(batch)));
       const unpinned = new Map<number, string>();
-      const settled = await Promise.allSettled(batch.map(([index, range]) => this.#register(index, range)));
       for (const [which, outcome] of settled.entries()) {
-        const range = batch[which]?.[1];
-        if (outcome.status === 'fulfilled' || range === undefined) continue;
+        if (outcome.status === 'fulfilled') continue;
         const error = toWeightcastError(outcome.reason, { doing: 'cannot register weights' });
+        const file = todo[which]?.file;
         // A copy is no file mapping: what fails for it is final.
-        const isFile = this.content.regions[range.region]?.handle.kind === 'file';
-        if (error.code !== 'ERR_REGISTRATION' || !isFile) throw error;
-        unpinned.set(range.region, error.message);
+        if (error.code !== 'ERR_REGISTRATION' || file === undefined) throw error;
+        unpinned.set(file, error.message);
       }
-      for (const [region, reason] of unpinned) {
-        await this.#replace(region, reason);
-        const waiting = new Set(todo.map(([index]) => index));
-        todo.push(...[...this.all.entries()].filter(([index, range]) => range.region === region && !waiting.has(index)));
-      }
+      for (const [region, reason] of unpinned) await this.#replace(region, reason);
+      todo = this.#batches([...this.all.keys()].filter((index) => unpinned.has(this.all[index]?.region ?? -1)));
     }
   }
 
@@ -91,18 +91,52 @@ class Registration {
     await this.#drop([...this.#made.keys()]);
   }
 
-  async #register(index: number, range: ContentRange): Promise<void> {
-    const region = this.content.regions[range.region];
-    if (region === undefined) throw new WeightcastError('ERR_INTERNAL', `no region ${String(range.region)}`);
-    const outcomes = await Promise.allSettled(
-      this.nics.map((nic) => nic.register(region.handle, range.offset, range.length, 'remote-read')),
+  /** A file mapping has batches of its own: where it cannot be pinned, it is replaced as a whole. */
+  #batches(indices: readonly number[]): Batch[] {
+    const batches: Batch[] = [];
+    for (const index of indices) {
+      const region = this.all[index]?.region ?? -1;
+      const file = this.content.regions[region]?.handle.kind === 'file' ? region : undefined;
+      const last = batches.at(-1);
+      if (last !== undefined && last.file === file && last.indices.length < BATCH_RANGES) last.indices.push(index);
+      else batches.push({ indices: [index], file });
+    }
+    return batches;
+  }
+
+  async #register(batch: Batch): Promise<void> {
+    const { regions, columns } = this.#columns(batch);
+    const outcomes = await Promise.allSettled(this.nics.map((nic) => nic.registerAll(regions, ...columns)));
+    this.#made.set(
+      batch,
+      outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])),
     );
-    const registrations = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-    this.#made.set(index, { registrations });
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed === undefined) return;
-    await this.#drop([index]);
+    await this.#drop([batch]);
     throw failed.reason;
+  }
+
+  /** With the regions of the batch only: there may be as many as ranges. */
+  #columns({ indices }: Batch): { regions: NativeRegion[]; columns: [Uint32Array, BigUint64Array, BigUint64Array] } {
+    const [which, offset, length] = [
+      new Uint32Array(indices.length),
+      new BigUint64Array(indices.length),
+      new BigUint64Array(indices.length),
+    ];
+    const regions: NativeRegion[] = [];
+    const places = new Map<number, number>();
+    for (const [row, index] of indices.entries()) {
+      const range = this.all[index];
+      const region = this.content.regions[range?.region ?? -1];
+      if (range === undefined || region === undefined) throw new WeightcastError('ERR_INTERNAL', `no region of range ${String(index)}`);
+      const place = places.get(range.region) ?? regions.push(region.handle) - 1;
+      places.set(range.region, place);
+      which[row] = place;
+      offset[row] = range.offset;
+      length[row] = range.length;
+    }
+    return { regions, columns: [which, offset, length] };
   }
 
   /** Puts a copy in the place of a region; those of its ranges that could be pinned are to be registered again. */
@@ -111,14 +145,14 @@ class Registration {
     if (region === undefined) return;
     this.logger.info('the kernel cannot pin this file mapping; copying it', { bytes: region.byteLength, reason });
     this.copiedBecause = reason;
-    await this.#drop([...this.#made.keys()].filter((made) => this.all[made]?.region === index));
+    await this.#drop([...this.#made.keys()].filter(({ file }) => file === index));
     this.content.regions[index] = await copyOf(region);
   }
 
-  async #drop(indices: readonly number[]): Promise<void> {
-    const registrations = indices.flatMap((index) => this.#made.get(index)?.registrations ?? []);
-    for (const index of indices) this.#made.delete(index);
-    await Promise.all(registrations.map((registration) => registration.close()));
+  async #drop(batches: readonly Batch[]): Promise<void> {
+    const registrations = batches.flatMap((batch) => this.#made.get(batch) ?? []);
+    for (const batch of batches) this.#made.delete(batch);
+    await Promise.all(registrations.map((each) => each.close()));
   }
 }
 

@@ -2,7 +2,15 @@
  * Doubles of an RDMA device, which is hardware: they hand out queue pair numbers and record what is asked of them. What real
  * verbs do with the same calls is for the tests in `softroce/`.
  */
-import type { NativeEndpoint, NativeFault, NativeNic, NativePeerQueuePairs, NativeRegion, NativeRegistration } from '#src/native.js';
+import type {
+  NativeEndpoint,
+  NativeFault,
+  NativeNic,
+  NativePeerQueuePairs,
+  NativeRegion,
+  NativeRegistration,
+  NativeRegistrations,
+} from '#src/native.js';
 
 /** GID of 10.0.0.`host`, RoCE v2. */
 export function gidOf(host: number): string {
@@ -104,6 +112,26 @@ export class NicDouble implements NativeNic {
       remoteKey: key,
       close: async () => void this.registered.delete(registered),
     };
+  }
+
+  async registerAll(
+    regions: readonly NativeRegion[],
+    region: Uint32Array,
+    offset: BigUint64Array,
+    length: BigUint64Array,
+  ): Promise<NativeRegistrations> {
+    const made: NativeRegistration[] = [];
+    const close = async (): Promise<void> => {
+      await Promise.all(made.map((each) => each.close()));
+    };
+    try {
+      for (const [row, which] of region.entries())
+        made.push(await this.register(regions[which]!, offset[row]!, length[row]!, 'remote-read'));
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    return { remoteKeys: Uint32Array.from(made, ({ remoteKey }) => remoteKey), close };
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,12 @@
 /** `bench register`: the same memory registered tensor by tensor, and in one piece. */
-import type { NativeNic, NativeRegistration } from '../../native.js';
+import type { NativeNic } from '../../native.js';
 import { closeRails, openRails } from '../../rails.js';
 import { placeTensors } from '../../model/tensor.js';
+import { silentLogger } from '../../observe/logger.js';
 import { Region } from '../../region.js';
+import type { SeedContent } from '../../seed/content.js';
+import type { ContentRange } from '../../seed/ranges.js';
+import { register } from '../../seed/register.js';
 import { throwIfAborted, toWeightcastError } from '../../errors.js';
 import { Run } from '../run-facts.js';
 import type { ShapeSetName } from '../model/names.js';
@@ -24,14 +28,6 @@ export interface RegisterBenchOptions {
   /** What goes on, a line at a time. */
   readonly tell: (text: string) => void;
 }
-
-interface Range {
-  readonly offset: bigint;
-  readonly length: bigint;
-}
-
-/** Under way at a time, as when a seed registers. */
-const atATime = 64;
 
 /** Rejects with ERR_RDMA_UNAVAILABLE, ERR_DEVICE_NOT_FOUND, ERR_MEMLOCK_LIMIT, ERR_REGISTRATION, ERR_OUT_OF_MEMORY, ERR_ABORTED. */
 export async function benchRegister(options: RegisterBenchOptions): Promise<RegisterReport> {
@@ -75,7 +71,7 @@ async function measure(
   const specs = shapeSet(shapes, scale);
   const bytes = totalBytes(specs);
   requireMemory(bytes, 'the memory to register');
-  const tensors = placeTensors(specs).map(({ offset, bytes: length }) => ({ offset, length }));
+  const tensors = placeTensors(specs).map(({ offset, bytes: length }) => ({ region: 0, offset, length }));
   using region = await Region.allocate(bytes);
   wipe(region);
   const merged = cut(bytes, nic.maxRegionBytes);
@@ -95,28 +91,19 @@ async function measure(
 }
 
 /** What one registration may not have, several have. */
-function cut(bytes: bigint, most: bigint): Range[] {
-  const ranges: Range[] = [];
-  for (let offset = 0n; offset < bytes; offset += most) ranges.push({ offset, length: bytes - offset < most ? bytes - offset : most });
+function cut(bytes: bigint, most: bigint): ContentRange[] {
+  const ranges: ContentRange[] = [];
+  for (let offset = 0n; offset < bytes; offset += most)
+    ranges.push({ region: 0, offset, length: bytes - offset < most ? bytes - offset : most });
   return ranges;
 }
 
-/** ms. Nothing stays registered. */
-async function timeOf(nic: NativeNic, region: Region, ranges: readonly Range[]): Promise<number> {
-  const made: NativeRegistration[] = [];
-  try {
-    const start = performance.now();
-    for (let next = 0; next < ranges.length; next += atATime) {
-      const batch = ranges.slice(next, next + atATime);
-      const settled = await Promise.allSettled(
-        batch.map(({ offset, length }) => nic.register(region.handle, offset, length, 'remote-read')),
-      );
-      made.push(...settled.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])));
-      const failed = settled.find((outcome) => outcome.status === 'rejected');
-      if (failed !== undefined) throw toWeightcastError(failed.reason, { doing: 'bench: cannot register' });
-    }
-    return performance.now() - start;
-  } finally {
-    await Promise.all(made.map((registration) => registration.close()));
-  }
+/** ms, as a seed does it. Nothing stays registered. */
+async function timeOf(nic: NativeNic, region: Region, ranges: readonly ContentRange[]): Promise<number> {
+  const content: SeedContent = { regions: [region], tensors: [], weightFiles: [], modelFiles: [], close: () => undefined };
+  const start = performance.now();
+  const registered = await register([nic], content, ranges, silentLogger);
+  const ms = performance.now() - start;
+  await registered.close();
+  return ms;
 }
