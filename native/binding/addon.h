@@ -26,8 +26,9 @@ enum class HandleClass : std::uint8_t {
   kTransfer,
   kChecksumTask,
   kFollower,
+  kCount,  ///< of the others; stays the last
 };
-inline constexpr std::size_t kHandleClasses = 11;
+inline constexpr auto kHandleClasses = static_cast<std::size_t>(HandleClass::kCount);
 
 /// What the addon knows of one environment (the main thread or one worker). JavaScript thread only.
 ///
