@@ -11,12 +11,9 @@ export const BYTES = 256 * 2 ** 20;
 
 const ibReadBw = ['ib_read_bw', '-d', DEVICE, '-x', GID_INDEX, '-F', '-o', OUTSTANDING, '-q', '1'];
 
-/**
- * Left alone, it takes the first GID that it likes, which here is that of no address. `-o`: otherwise the side that is read spins, and takes
- * one of two processors from the other.
- */
+/** Left alone, it takes the first GID that it likes, which here is that of no address. */
 const environment = ['env', `UCX_IB_GID_INDEX=${GID_INDEX}`];
-const ucx = [...environment, 'ucx_perftest', '-d', `${DEVICE}:1`, '-x', 'rc_verbs', '-t', 'get', '-D', 'zcopy', '-o', '-O', OUTSTANDING];
+const ucx = [...environment, 'ucx_perftest', '-d', `${DEVICE}:1`, '-x', 'rc_verbs', '-t', 'get', '-D', 'zcopy', '-O', OUTSTANDING];
 
 /**
  * `command`: for reads of `size` bytes; `bytesPerSecond` of what the second one printed; `port` that the first one listens on.
