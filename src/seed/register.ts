@@ -15,13 +15,17 @@ export interface Registered {
   close(): Promise<void>;
 }
 
-/** Ranges that one native thread registers, one after the other: few enough that many ranges keep several threads busy. */
-const BATCH_RANGES = 1024;
+/**
+ * What one native thread registers, one range after the other: little enough that many ranges, or a few large ones, keep several
+ * threads busy.
+ */
+const batchOf = { ranges: 1024, bytes: 256n << 20n };
 
 /** Ranges that are registered together. */
 interface Batch {
   /** Index into all ranges, in order. */
   readonly indices: number[];
+  bytes: bigint;
   /** The file mapping that all of them are of; `undefined`: they are of memory. */
   readonly file: number | undefined;
 }
@@ -62,8 +66,9 @@ class Registration {
   remoteKeys(): Uint32Array[] {
     const keys = this.nics.map(() => new Uint32Array(this.all.length));
     for (const [{ indices }, made] of this.#made) {
-      for (const [nic, column] of keys.entries()) {
-        for (const [row, index] of indices.entries()) column[index] = made[nic]?.remoteKeys[row] ?? 0;
+      for (const [nic, { remoteKeys }] of made.entries()) {
+        const column = keys[nic] ?? remoteKeys;
+        for (let row = 0; row < indices.length; row++) column[indices[row] ?? 0] = remoteKeys[row] ?? 0;
       }
     }
     return keys;
@@ -97,9 +102,14 @@ class Registration {
     for (const index of indices) {
       const region = this.all[index]?.region ?? -1;
       const file = this.content.regions[region]?.handle.kind === 'file' ? region : undefined;
+      const bytes = this.all[index]?.length ?? 0n;
       const last = batches.at(-1);
-      if (last !== undefined && last.file === file && last.indices.length < BATCH_RANGES) last.indices.push(index);
-      else batches.push({ indices: [index], file });
+      if (last !== undefined && last.file === file && last.indices.length < batchOf.ranges && last.bytes + bytes <= batchOf.bytes) {
+        last.indices.push(index);
+        last.bytes += bytes;
+      } else {
+        batches.push({ indices: [index], bytes, file });
+      }
     }
     return batches;
   }
@@ -126,7 +136,8 @@ class Registration {
     ];
     const regions: NativeRegion[] = [];
     const places = new Map<number, number>();
-    for (const [row, index] of indices.entries()) {
+    for (let row = 0; row < indices.length; row++) {
+      const index = indices[row] ?? 0;
       const range = this.all[index];
       const region = this.content.regions[range?.region ?? -1];
       if (range === undefined || region === undefined) throw new WeightcastError('ERR_INTERNAL', `no region of range ${String(index)}`);

@@ -75,6 +75,30 @@ test('a file that cannot be pinned is copied once, and all of its ranges are ran
   content.regions[0].close();
 });
 
+test('a few large ranges are registered side by side, not one after the other', async () => {
+  const region = await Region.allocate(800n << 20n);
+  const content: SeedContent = { regions: [region], tensors: [], weightFiles: [], modelFiles: [], close: () => undefined };
+  const nic = new NicDouble('a', gidOf(1));
+  nic.beforeRegister = () => undefined;
+  const calls: number[] = [];
+  const registerAll = nic.registerAll.bind(nic);
+  nic.registerAll = (regions, which, offset, length) => {
+    calls.push(which.length);
+    return registerAll(regions, which, offset, length);
+  };
+  const lengths = [200n, 200n, 100n, 100n, 200n].map((mebibytes) => mebibytes << 20n);
+  const ranges = lengths.map((length, index) => ({
+    region: 0,
+    offset: lengths.slice(0, index).reduce((sum, each) => sum + each, 0n),
+    length,
+  }));
+  const registered = await register([nic], content, ranges, silentLogger);
+  assert.deepEqual(calls, [1, 1, 2, 1]);
+  assert.equal(nic.registered.size, lengths.length);
+  await registered.close();
+  region.close();
+});
+
 test('files of one range each that cannot be pinned are registered as copies', async (context) => {
   const { content } = await twoFiles(context);
   const files = [...content.regions];
