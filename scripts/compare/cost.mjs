@@ -2,7 +2,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { run } from '../testing/shell.mjs';
-import { costOf, idleP99Ms } from './cost/pulls.mjs';
+import { Destination, idleP99Ms } from './cost/pulls.mjs';
 import { openOffer } from './offer.mjs';
 import { versionOf } from './processes.mjs';
 import { folder, judged, loadBefore, saveRecord } from './record.mjs';
@@ -97,19 +97,20 @@ function cpuBeside(runs) {
 async function overTcp() {
   const wire = { transport: 'tcp', host: '127.0.0.1' };
   const offer = await openOffer({ name: 'compare-cost', tensors: TENSORS, wire });
-  const { region, tensors } = await usedMemory(TENSORS);
+  const memory = await usedMemory(TENSORS);
+  const destination = new Destination(memory);
   const runs = [];
   try {
     for (let turn = 0; turn <= RUNS; turn += 1) {
       for (const [who, verify] of Object.entries({ unverified: false, verified: true })) {
-        const cost = await costOf({ ...offer.from, ...wire, into: { kind: 'tensors', tensors }, verify }, { watched: true });
+        const cost = await destination.costOf({ ...offer.from, ...wire, verify }, { watched: true });
         const idleP99 = await idleP99Ms(cost.seconds);
         console.log(`TCP, run ${turn} of ${RUNS}: ${who} ${(cost.bytes / cost.seconds / 1e9).toFixed(2)} GB/s`);
         if (turn > 0) runs.push({ run: turn, who, ...cost, idleP99 });
       }
     }
   } finally {
-    region.close();
+    memory.region.close();
     await offer.stop();
   }
   return runs;

@@ -42,7 +42,7 @@ export async function measure() {
     versions: { ...versions, qemu: versionOf('qemu-system-x86_64', '--version') },
     caveats: [
       'Soft-RoCE under emulation: only ratios mean anything, not rates; planning and JavaScript are emulated too and take many times what they take on a processor',
-      'seeds in processes of their own; all bytes are distinct, and all are compared by checksum after the clock stopped',
+      'seeds in processes of their own; all bytes are distinct; they are hashed while others come, within the time, and compared',
     ],
   });
   return holds;

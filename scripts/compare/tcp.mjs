@@ -31,7 +31,10 @@ export async function measure() {
   const offer = await openOffer({ name: 'compare-tcp', tensors: TENSORS, wire: { transport: 'tcp', host: '127.0.0.1' } });
   const memory = await usedMemory(TENSORS);
   try {
-    const weightcast = () => read(offer.from, { kind: 'tensors', tensors: memory.tensors });
+    const weightcast = () => {
+      memory.wipe();
+      return read(offer.from, { kind: 'tensors', tensors: memory.tensors });
+    };
     const fresh = () => read(offer.from, { kind: 'discard' });
     const readers = { weightcast, ucx: ucxGet, iperf3: iperf, fresh };
     const runs = await alternating('4 GiB', RUNS, Object.fromEntries(Object.entries(readers).map(([who, read]) => [who, { read }])));
@@ -61,7 +64,7 @@ export async function measure() {
   }
 }
 
-/** The wire phase of a pull; every tensor's checksum is compared, apart from the clock. */
+/** The wire phase of a pull, with the hashing that runs beside it; every tensor's checksum is compared. */
 async function read(from, into) {
   const { transport, verified, phases } = await pull({ ...from, host: '127.0.0.1', transport: 'tcp', into });
   if (transport !== 'tcp' || verified?.tensors !== TENSORS[0])

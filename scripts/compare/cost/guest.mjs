@@ -5,7 +5,7 @@ import { openOffer } from '../offer.mjs';
 import { finished, listening, start, versionOf } from '../processes.mjs';
 import { busySeconds } from '../processors.mjs';
 import { usedMemory } from '../memory.mjs';
-import { costOf } from './pulls.mjs';
+import { Destination } from './pulls.mjs';
 
 const RUNS = Number(process.argv[2]);
 const MiB = 2 ** 20;
@@ -22,14 +22,15 @@ const wire = { transport: 'rdma', devices: [DEVICE], gidIndex: GID_INDEX, host: 
 const ibReadBw = (reads) => `ib_read_bw -e -d ${DEVICE} -x ${GID_INDEX} -F -q 1 -o 16 -s ${MiB} -n ${reads}`;
 
 const offer = await openOffer({ name: 'compare-cost', tensors: TENSORS, wire });
-const { region, tensors } = await usedMemory(TENSORS);
-const options = { ...offer.from, ...wire, into: { kind: 'tensors', tensors }, queuePairs: 1, sliceBytes: MiB };
+const memory = await usedMemory(TENSORS);
+const destination = new Destination(memory);
+const options = { ...offer.from, ...wire, queuePairs: 1, sliceBytes: MiB };
 
 const runs = [];
 for (let run = 0; run <= RUNS; run += 1) {
   const readers = {
-    unverified: () => costOf({ ...options, verify: false }, { watched: false }),
-    verified: () => costOf({ ...options, verify: true }, { watched: false }),
+    unverified: () => destination.costOf({ ...options, verify: false }, { watched: false }),
+    verified: () => destination.costOf({ ...options, verify: true }, { watched: false }),
     ib_read_bw: () => peer(BYTES / MiB),
     'ib_read_bw start': () => peer(FEWEST),
   };
@@ -40,7 +41,7 @@ for (let run = 0; run <= RUNS; run += 1) {
   }
 }
 await offer.stop();
-region.close();
+memory.region.close();
 
 writeFileSync(
   path.join(process.env.RDMA_OUT, 'runs.json'),

@@ -1,11 +1,34 @@
 // What a pull costs besides the wire: verification, the processor's time, delays of the event loop.
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { checksums } from '../../../dist/checksum.js';
 import { pull } from '../../../dist/index.js';
 import { busySeconds } from '../processors.mjs';
 
 /** An idle loop is watched as long as a pull takes, and at least so long. */
 const IDLE_LEAST_MS = 500;
+
+/** Pulls into one memory, wiped before each; all must bring the same, and verified ones compare it with the seed's checksums. */
+export class Destination {
+  #memory;
+  #sum;
+
+  /** @param memory of memory.mjs; it stays the caller's */
+  constructor(memory) {
+    this.#memory = memory;
+  }
+
+  /** As {@link costOf}, without `into`. */
+  async costOf(options, loop) {
+    const { region, tensors, wipe } = this.#memory;
+    wipe();
+    const cost = await costOf({ ...options, into: { kind: 'tensors', tensors } }, loop);
+    const [sum] = await checksums([region.handle], [{ region: 0, offset: 0n, bytes: region.byteLength }], undefined);
+    this.#sum ??= sum;
+    if (sum !== this.#sum) throw new Error('one pull brought other bytes than another');
+    return cost;
+  }
+}
 
 /**
  * One pull into memory of ours, and the event loop of this process beside it.
@@ -14,7 +37,7 @@ const IDLE_LEAST_MS = 500;
  * @returns {Promise<object>} seconds of the phases wire and verify; processor seconds of this process, and of the whole computer, in
  * the wire phase; the event loop's p99 delay in ms
  */
-export async function costOf(options, { watched }) {
+async function costOf(options, { watched }) {
   const watch = monitorEventLoopDelay({ resolution: 1 });
   if (watched) watch.enable();
   const running = pull(options);
