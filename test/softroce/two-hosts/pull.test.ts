@@ -51,8 +51,9 @@ async function move(
     await publish(`${name}.server`, listening);
     const watched = await watchSeed(role.process.pid, published(`${name}.read`));
     diagnostic(`the seed spent ${watched.userSeconds.toFixed(2)} s of user CPU while it was read for ${watched.readSeconds.toFixed(2)} s`);
-    // One tick of the kernel's accounting is 10 ms: below half a second of reading it is all there is to see.
-    assert.ok(watched.userSeconds < Math.max(0.02 * watched.readSeconds, 0.011), JSON.stringify(watched));
+    // Usually one tick of 10 ms or none; a heartbeat or a collection of garbage takes several on an emulated processor. A process that
+    // moved the bytes itself would be busy all the time.
+    assert.ok(watched.userSeconds < Math.max(0.1 * watched.readSeconds, 0.05), JSON.stringify(watched));
     await publish(`${name}.sums`, [...(await sha256sums(model))]);
     await barrier(`${name}.done`);
     assert.equal((await role.stop()).code, 143);
