@@ -38,6 +38,8 @@ export type NativeCode =
   | 'CANCELLED'
   | 'CLOSED'
   | 'IO'
+  | 'DEVICE_UNAVAILABLE'
+  | 'DEVICE'
   | 'INTERNAL';
 
 /** A GID table entry of a port. */
@@ -92,9 +94,44 @@ export interface NativeLimits {
   readonly hugePagesFree: bigint;
 }
 
-/** A range of host memory; freed when the handle, all registrations, transfers and windows are gone. */
+/** Whose driver owns an accelerator's memory; `native/memory/device.h`. */
+export type NativeDeviceKind = 'cuda' | 'hip';
+
+/** One accelerator. */
+export interface NativeAccelerator {
+  readonly kind: NativeDeviceKind;
+  /** As its driver counts. */
+  readonly ordinal: number;
+  readonly name: string;
+  /** `0000:17:00.0`. */
+  readonly pciAddress: string;
+  /** -1 when unknown. */
+  readonly numaNode: number;
+  /** All of its memory. */
+  readonly bytes: bigint;
+  /** Whether its driver exports dma-bufs, and why not. */
+  readonly dmabuf: boolean;
+  readonly dmabufReason: string;
+}
+
+export interface NativeAccelerators {
+  readonly accelerators: readonly NativeAccelerator[];
+  /** Path and version of each driver library that was loaded, and why one has no device or could not be. */
+  readonly drivers: readonly { readonly kind: NativeDeviceKind; readonly path: string; readonly version: string; readonly reason: string }[];
+  /** The kernel's peer-memory module, for example `nvidia_peermem`; `''`: none is loaded. */
+  readonly peerMemory: string;
+}
+
+/** How a NIC gets at memory; of host memory always `host`. */
+export type NativePath = 'host' | 'dma-buf' | 'peer-memory';
+/** Which of them may be taken for an accelerator's memory; `auto` tries both in this order. */
+export type NativePathChoice = 'auto' | 'dma-buf' | 'peer-memory';
+
+/** A range of memory; freed when the handle, all registrations, transfers and windows are gone. */
 export interface NativeRegion {
-  readonly kind: 'anonymous' | 'shared' | 'file' | 'adopted';
+  readonly kind: 'anonymous' | 'shared' | 'file' | 'adopted' | 'device';
+  /** Of kind `device`: whose memory it is. There are no windows onto it, and `address` is for drivers and NICs only. */
+  readonly device: { readonly kind: NativeDeviceKind; readonly ordinal: number } | undefined;
   readonly address: bigint;
   readonly byteLength: bigint;
   /** Bytes of a page of this mapping. */
@@ -108,6 +145,13 @@ export interface NativeRegion {
   view(offset: bigint, length: number): ArrayBuffer;
   /** Copies bytes out; also of a file mapping, where a plain load could fault. Rejects with OUT_OF_RANGE, IO. */
   read(offset: bigint, into: Uint8Array): Promise<void>;
+  /** Copies bytes in; for memory of an accelerator, too. Rejects with OUT_OF_RANGE, INVALID_ARGUMENT (read-only), DEVICE. */
+  write(offset: bigint, from: Uint8Array): Promise<void>;
+  /**
+   * Makes what NICs wrote visible to work that already runs on the region's accelerator; nothing for host memory. Once, after the
+   * last read of a pull. Rejects with DEVICE.
+   */
+  flush(): Promise<void>;
   /** Detaches all windows and drops the handle's reference. Idempotent. */
   close(): void;
 }
@@ -116,6 +160,7 @@ export interface NativeRegion {
 export interface NativeRegistration {
   readonly localKey: number;
   readonly remoteKey: number;
+  readonly path: NativePath;
   /** Deregisters on a native thread, unless a lane still holds it; then when that goes. Idempotent. */
   close(): Promise<void>;
 }
@@ -124,6 +169,8 @@ export interface NativeRegistration {
 export interface NativeRegistrations {
   /** Of range i. */
   readonly remoteKeys: Uint32Array;
+  /** How the NIC gets at them, each way once. */
+  readonly paths: readonly NativePath[];
   /** Deregisters all on a native thread. Idempotent. */
   close(): Promise<void>;
 }
@@ -164,8 +211,17 @@ export interface NativeNic {
   readonly maxResponderReads: number;
   /** `max_mr_size`: bytes that one registration may have. */
   readonly maxRegionBytes: bigint;
-  /** Pins and registers. Rejects with MEMLOCK_LIMIT, OUT_OF_MEMORY, REGISTRATION, OUT_OF_RANGE. */
-  register(region: NativeRegion, offset: bigint, length: bigint, access: 'remote-read' | 'local-write'): Promise<NativeRegistration>;
+  /**
+   * Pins and registers. Rejects with MEMLOCK_LIMIT, OUT_OF_MEMORY, REGISTRATION, OUT_OF_RANGE. An accelerator's memory that no allowed
+   * path can register: REGISTRATION, with the reason of each.
+   */
+  register(
+    region: NativeRegion,
+    offset: bigint,
+    length: bigint,
+    access: 'remote-read' | 'local-write',
+    path: NativePathChoice,
+  ): Promise<NativeRegistration>;
   /**
    * The same with REMOTE_READ for each row of the columns, one after the other on one native thread: range i is
    * [offset[i], offset[i] + length[i]) of `regions[region[i]]`. The first that fails rejects, and none stays registered.
@@ -175,6 +231,7 @@ export interface NativeNic {
     region: Uint32Array,
     offset: BigUint64Array,
     length: BigUint64Array,
+    path: NativePathChoice,
   ): Promise<NativeRegistrations>;
   /** Queue pairs in INIT; `sendDepth` work requests each. */
   createEndpoint(role: 'initiator' | 'responder', count: number, sendDepth: number): Promise<NativeEndpoint>;
@@ -251,6 +308,12 @@ export interface NativeTransferOptions {
    * `follower` has them. Absent: none.
    */
   readonly checksums?: { readonly rows: Uint8Array; readonly threads: number };
+  /**
+   * Host memory that slices land in first, each to be copied on to where it belongs: for lanes that cannot write into a device's
+   * memory. Divided evenly among the lanes, in slots of `sliceBytes`, of which each lane needs two. Lanes that need registrations have
+   * one, of this region. With it `checksums` are not computed meanwhile.
+   */
+  readonly staging?: NativeRegion;
 }
 
 export interface NativeLaneOutcome {
@@ -328,7 +391,18 @@ export interface NativeModule {
   adoptBuffer(buffer: ArrayBuffer, byteOffset: number, byteLength: number): NativeRegion;
   /** Adopts memory of somebody else, who must keep it mapped until the region is closed and drained. */
   adoptAddress(address: bigint, bytes: bigint, writable: boolean): NativeRegion;
-  /** Copies all bytes of `from` into `into` (same size, writable) with native threads. */
+  /** The accelerators of this machine. Never rejects: what is missing is said in `drivers`. */
+  listAccelerators(): Promise<NativeAccelerators>;
+  /** New memory of an accelerator, freed with the region. Rejects with DEVICE_UNAVAILABLE, NOT_FOUND (no such ordinal), OUT_OF_MEMORY, DEVICE. */
+  allocateOnDevice(kind: NativeDeviceKind, ordinal: number, bytes: bigint): Promise<NativeRegion>;
+  /**
+   * Memory of an accelerator that somebody else in this process owns and keeps. Rejects with DEVICE_UNAVAILABLE, INVALID_ARGUMENT (not
+   * device memory, managed memory, a range that leaves its allocation), DEVICE.
+   */
+  adoptOnDevice(kind: NativeDeviceKind, address: bigint, bytes: bigint, writable: boolean): Promise<NativeRegion>;
+  /** The allocation that an address lies in: what may be registered as one. Rejects as `adoptOnDevice`. */
+  deviceAllocation(kind: NativeDeviceKind, address: bigint): Promise<{ readonly base: bigint; readonly bytes: bigint; readonly ordinal: number }>;
+  /** Copies all bytes of `from` into `into` (same size, writable) with native threads; either may be an accelerator's. */
   copyRegion(from: NativeRegion, into: NativeRegion, threads: number): Promise<void>;
 
   openNic(device: string, port: number, gidIndex: number | undefined): Promise<NativeNic>;

@@ -40,6 +40,10 @@ const char* code_name(Code code) {
       return "CLOSED";
     case Code::kIo:
       return "IO";
+    case Code::kDeviceUnavailable:
+      return "DEVICE_UNAVAILABLE";
+    case Code::kDevice:
+      return "DEVICE";
     case Code::kInternal:
       return "INTERNAL";
   }

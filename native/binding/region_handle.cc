@@ -24,6 +24,8 @@ const char* kind_name(memory::RegionKind kind) {
       return "file";
     case memory::RegionKind::kAdopted:
       return "adopted";
+    case memory::RegionKind::kDevice:
+      return "device";
   }
   return "anonymous";
 }

@@ -24,8 +24,10 @@ enum class Code : std::uint8_t {
   kProtocol,         ///< the peer's bytes make no sense
   kStalled,          ///< the watchdog saw no progress
   kCancelled,
-  kClosed,  ///< the object was closed before the call
-  kIo,      ///< a system call failed; `error_number` says how
+  kClosed,             ///< the object was closed before the call
+  kIo,                 ///< a system call failed; `error_number` says how
+  kDeviceUnavailable,  ///< no accelerator driver, or none that could be loaded
+  kDevice,             ///< an accelerator's driver refused a call; `call` and the message say which and why
   kInternal,
 };
 

@@ -11,7 +11,9 @@
 
 namespace weightcast::memory {
 
-enum class RegionKind : std::uint8_t { kAnonymous, kShared, kFile, kAdopted };
+class DeviceRegion;
+
+enum class RegionKind : std::uint8_t { kAnonymous, kShared, kFile, kAdopted, kDevice };
 enum class HugePages : std::uint8_t { kAuto, kNever, kRequire };
 
 /// By what another process of this host can have a region's bytes. The descriptor is the region's, open for reading
@@ -21,8 +23,9 @@ struct Share {
   std::uint64_t offset;  ///< of the region's first byte
 };
 
-/// A range of host memory that outlives every user of it: the JavaScript handle, each memory region registered on it,
-/// each transfer in flight and each exported window hold a `shared_ptr`. The last owner to go unmaps it.
+/// A range of memory, of this host or of an accelerator (`DeviceRegion`), that outlives every user of it: the
+/// JavaScript handle, each memory region registered on it, each transfer in flight and each exported window hold a
+/// `shared_ptr`. The last owner to go unmaps it.
 ///
 /// Thread-safe: immutable after construction. The bytes themselves are the owner's business.
 class Region {
@@ -44,6 +47,8 @@ class Region {
   [[nodiscard]] virtual Status copy_out(std::uint64_t offset, std::span<std::byte> into) const;
   /// True when loads from `data()` cannot fault, so that `copy_out` is not needed.
   [[nodiscard]] virtual bool safe_to_load() const { return true; }
+  /// This region when it is an accelerator's memory, else null.
+  [[nodiscard]] virtual const DeviceRegion* on_device() const { return nullptr; }
   /// None for memory that is this process's alone.
   [[nodiscard]] virtual std::optional<Share> share() const { return std::nullopt; }
 

@@ -27,6 +27,8 @@ const byErrorCode: Readonly<Record<ErrorCode, ExitCode>> = {
   ERR_RDMA_UNAVAILABLE: ExitCode.transportUnavailable,
   ERR_TRANSPORT_UNAVAILABLE: ExitCode.transportUnavailable,
   ERR_DEVICE_NOT_FOUND: ExitCode.transportUnavailable,
+  ERR_ACCELERATOR_UNAVAILABLE: ExitCode.transportUnavailable,
+  ERR_ACCELERATOR: ExitCode.transferFailed,
   ERR_MEMLOCK_LIMIT: ExitCode.resources,
   ERR_OUT_OF_MEMORY: ExitCode.resources,
   ERR_REGISTRATION: ExitCode.resources,

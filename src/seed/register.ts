@@ -116,7 +116,7 @@ class Registration {
 
   async #register(batch: Batch): Promise<void> {
     const { regions, columns } = this.#columns(batch);
-    const outcomes = await Promise.allSettled(this.nics.map((nic) => nic.registerAll(regions, ...columns)));
+    const outcomes = await Promise.allSettled(this.nics.map((nic) => nic.registerAll(regions, ...columns, 'auto')));
     this.#made.set(
       batch,
       outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])),

@@ -40,6 +40,8 @@ const blame: Readonly<Record<ErrorCode, Blame>> = {
   ERR_MEMLOCK_LIMIT: 'self',
   ERR_OUT_OF_MEMORY: 'self',
   ERR_REGISTRATION: 'self',
+  ERR_ACCELERATOR_UNAVAILABLE: 'self',
+  ERR_ACCELERATOR: 'self',
   ERR_DISK_FULL: 'self',
   ERR_ALREADY_EXISTS: 'self',
   ERR_NOT_FOUND: 'self',

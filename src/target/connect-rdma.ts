@@ -90,7 +90,7 @@ export async function registerLocal(
   const settled = await Promise.allSettled(
     nics.flatMap((nic) =>
       regions.map((region, index) =>
-        nic.register(region, spans[index]?.offset ?? 0n, spans[index]?.length ?? region.byteLength, 'local-write'),
+        nic.register(region, spans[index]?.offset ?? 0n, spans[index]?.length ?? region.byteLength, 'local-write', 'auto'),
       ),
     ),
   );

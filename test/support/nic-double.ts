@@ -110,6 +110,7 @@ export class NicDouble implements NativeNic {
     return {
       localKey: key,
       remoteKey: key,
+      path: 'host',
       close: async () => void this.registered.delete(registered),
     };
   }
@@ -131,7 +132,7 @@ export class NicDouble implements NativeNic {
       await close();
       throw error;
     }
-    return { remoteKeys: Uint32Array.from(made, ({ remoteKey }) => remoteKey), close };
+    return { remoteKeys: Uint32Array.from(made, ({ remoteKey }) => remoteKey), paths: ['host'], close };
   }
 
   async close(): Promise<void> {

@@ -26,17 +26,27 @@ struct NicOptions {
 /// Who may do what with a registered range. A seed grants REMOTE_READ and nothing else.
 enum class Access : std::uint8_t { kRemoteRead, kLocalWrite };
 
+/// How a NIC gets at a range's memory. Of host memory it is always kHost. Of an accelerator's: a dma-buf that its
+/// driver exports, or a peer-memory module of the kernel, by which a device pointer is registered as if it were the
+/// host's.
+enum class Path : std::uint8_t { kHost, kDmabuf, kPeerMemory };
+
+/// Which of them may be taken for an accelerator's memory; kAuto tries them in that order. Host memory ignores it.
+enum class PathChoice : std::uint8_t { kAuto, kDmabuf, kPeerMemory };
+
 /// A range of a region registered on one NIC. Deregisters when dropped; keeps region and NIC alive. Thread-safe.
 class Registration {
  public:
-  Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region);
+  Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region, Path path = Path::kHost);
   ~Registration();
   [[nodiscard]] std::uint32_t local_key() const;
   [[nodiscard]] std::uint32_t remote_key() const;
+  [[nodiscard]] Path path() const { return path_; }
 
  private:
   memory::RegionPtr region_;  // outlives memory_region_: members go in reverse order
   std::unique_ptr<verbs::MemoryRegion> memory_region_;
+  Path path_;
 };
 
 /// A port of an RDMA device, opened: context, protection domain, the chosen GID and the attributes that peers need.

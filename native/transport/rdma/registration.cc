@@ -36,8 +36,8 @@ Status explain(Status status, const memory::Region& region, std::uint64_t offset
 
 }  // namespace
 
-Registration::Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region)
-    : region_(std::move(region)), memory_region_(std::move(memory_region)) {}
+Registration::Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region, Path path)
+    : region_(std::move(region)), memory_region_(std::move(memory_region)), path_(path) {}
 
 Registration::~Registration() = default;
 

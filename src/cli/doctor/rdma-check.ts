@@ -20,7 +20,7 @@ export async function checkRdma(addon: NativeModule): Promise<RdmaCheck> {
       if (rails.nics.length === 0) return { devices: [], softwareDevices: [], reason: rails.reason };
       const region = await addon.allocate(pinnedBytes, 'never');
       try {
-        for (const nic of rails.nics) await (await nic.register(region, 0n, pinnedBytes, 'remote-read')).close();
+        for (const nic of rails.nics) await (await nic.register(region, 0n, pinnedBytes, 'remote-read', 'auto')).close();
       } finally {
         region.close();
       }

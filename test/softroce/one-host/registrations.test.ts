@@ -32,7 +32,7 @@ test('ranges of several regions get a key each, and all go with one close', asyn
   const handles = regions.map(({ handle }) => handle);
   const before = registered();
   const rows = Array.from({ length: 300 }, (_, index) => [index % 2, BigInt(index * 3000), 2999n] as const);
-  const made = await nic!.registerAll(handles, ...columns(rows));
+  const made = await nic!.registerAll(handles, ...columns(rows), 'auto');
   assert.equal(registered(), before + rows.length);
   assert.equal(new Set(made.remoteKeys).size, rows.length);
   await made.close();
@@ -50,12 +50,12 @@ test('what cannot be registered is refused as a whole', async () => {
   const file = await Region.mapFile(process.execPath, 0n, 8192n);
   const before = registered();
   const fine = [0, 0n, 4096n] as const;
-  await assert.rejects(nic.registerAll([region.handle], ...columns([fine, [0, 4096n, 4097n]])), { nativeCode: 'OUT_OF_RANGE' });
-  await assert.rejects(nic.registerAll([region.handle], ...columns([fine, [1, 0n, 1n]])), { nativeCode: 'INVALID_ARGUMENT' });
-  await assert.rejects(nic.registerAll([region.handle], ...columns([[0, 0n, 0n]])), { nativeCode: 'INVALID_ARGUMENT' });
+  await assert.rejects(nic.registerAll([region.handle], ...columns([fine, [0, 4096n, 4097n]]), 'auto'), { nativeCode: 'OUT_OF_RANGE' });
+  await assert.rejects(nic.registerAll([region.handle], ...columns([fine, [1, 0n, 1n]]), 'auto'), { nativeCode: 'INVALID_ARGUMENT' });
+  await assert.rejects(nic.registerAll([region.handle], ...columns([[0, 0n, 0n]]), 'auto'), { nativeCode: 'INVALID_ARGUMENT' });
   const [which, offset] = columns([fine, fine]);
-  await assert.rejects(nic.registerAll([region.handle], which, offset, new BigUint64Array(1)), { nativeCode: 'INVALID_ARGUMENT' });
-  await assert.rejects(nic.registerAll([region.handle, file.handle], ...columns([fine, [1, 0n, 4096n]])), { nativeCode: 'REGISTRATION' });
+  await assert.rejects(nic.registerAll([region.handle], which, offset, new BigUint64Array(1), 'auto'), { nativeCode: 'INVALID_ARGUMENT' });
+  await assert.rejects(nic.registerAll([region.handle, file.handle], ...columns([fine, [1, 0n, 4096n]]), 'auto'), { nativeCode: 'REGISTRATION' });
   assert.equal(registered(), before);
   region.close();
   file.close();
