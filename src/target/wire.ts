@@ -8,8 +8,8 @@ import { settled } from '../native-task.js';
 import type { Connection } from './connection.js';
 import type { Placement } from './destinations/index.js';
 
-/** Resolution of the event loop's watch, ms: what an idle loop shows as delay. Each look wakes the thread, so not finer than needed. */
-const WATCH_MS = 10;
+/** Resolution of the event loop's watch, ms: blocks much shorter than that are seen by chance. Each look wakes the thread, which on a busy processor takes time from the lanes. */
+const WATCH_MS = 100;
 
 export interface WireOptions {
   /** Largest read; `undefined`: what is worth it with this peer. */
