@@ -82,6 +82,9 @@ export interface NativeDevicePort {
   readonly maxQp: number;
   readonly maxMr: number;
   readonly maxMrBytes: bigint;
+  /** Whether it imports dma-bufs, which is how it reads an accelerator's memory best, and why not. */
+  readonly dmabuf: boolean;
+  readonly dmabufReason: string;
 }
 
 /** `native/memory/limits.h`. `undefined` stands for unlimited or unknown. Bytes. */

@@ -43,6 +43,8 @@ Napi::Object to_port(Napi::Env env, const transport::rdma::DevicePort& port) {
   number("maxQp", port.max_qp);
   number("maxMr", port.max_mr);
   result.Set("maxMrBytes", Napi::BigInt::New(env, port.max_mr_bytes));
+  flag("dmabuf", port.dmabuf);
+  text("dmabufReason", port.dmabuf_reason);
   return result;
 }
 

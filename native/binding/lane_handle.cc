@@ -16,10 +16,14 @@ LaneHandle::LaneHandle(const Napi::CallbackInfo& info) : Handle(info), held_(new
 
 LaneHandle::~LaneHandle() { runtime()->drop(std::move(held_.lane)); }
 
-void LaneHandle::check_usable(Napi::Env env, const RdmaBounds& needed) const {
+void LaneHandle::check_usable(Napi::Env env, const PlanNeeds& needed) const {
   if (used_) throw invalid_argument(env, "a lane of options.lanes was given to a transfer before; make a new one");
   if (held_.lane == nullptr) throw closed(env, "the lane");
-  if (!held_.bounds.has_value()) return;
+  if (!held_.bounds.has_value()) {
+    if (!needed.device_memory) return;
+    throw invalid_argument(env, "lane " + held_.lane->name() +
+                                    " cannot write into an accelerator's memory; give host memory in options.staging");
+  }
   const auto check = [&](const char* what, std::uint64_t has, std::uint64_t needs) {
     if (needs <= has) return;
     throw invalid_argument(env, "lane " + held_.lane->name() + " has " + what + " " + std::to_string(has) +

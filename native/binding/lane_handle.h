@@ -10,6 +10,15 @@
 
 namespace weightcast::binding {
 
+/// What a plan asks of its lanes.
+struct PlanNeeds {
+  std::size_t remote_keys;
+  std::size_t registrations;
+  std::uint32_t max_segments;
+  std::uint32_t max_message;
+  bool device_memory;  ///< that lanes themselves write into
+};
+
 /// What a plan may ask of an RDMA lane; indices and counts beyond would leave its tables.
 struct RdmaBounds {
   std::size_t remote_keys;
@@ -20,7 +29,7 @@ struct RdmaBounds {
 
 struct HeldLane {
   std::shared_ptr<transport::Lane> lane;
-  std::optional<RdmaBounds> bounds;  ///< none for TCP
+  std::optional<RdmaBounds> bounds;  ///< none for lanes by which the processor stores
 };
 
 /// `NativeLane`.
@@ -34,7 +43,7 @@ class LaneHandle final : public Handle<LaneHandle, HeldLane> {
   static void define(Addon& addon, Napi::Env env);
 
   /// Throws INVALID_ARGUMENT when the lane has been used or cannot carry such a plan, CLOSED.
-  void check_usable(Napi::Env env, const RdmaBounds& needed) const;
+  void check_usable(Napi::Env env, const PlanNeeds& needed) const;
   /// Hands the lane to its one transfer.
   [[nodiscard]] std::shared_ptr<transport::Lane> take();
 

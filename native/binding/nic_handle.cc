@@ -18,6 +18,7 @@ namespace {
 
 using transport::rdma::Access;
 using transport::rdma::Endpoint;
+using transport::rdma::PathChoice;
 using transport::rdma::Role;
 
 constexpr std::uint32_t kMostQueuePairs = 4096;  // of one endpoint; Mooncake's peers use 2 to 256
@@ -28,6 +29,14 @@ Access to_access(const Napi::Value& value) {
   if (text == "remote-read") return Access::kRemoteRead;
   if (text == "local-write") return Access::kLocalWrite;
   throw invalid_argument(value.Env(), "expected remote-read or local-write for access but received " + text);
+}
+
+PathChoice to_path_choice(const Napi::Value& value) {
+  const std::string text = to_text(value, "path");
+  if (text == "auto") return PathChoice::kAuto;
+  if (text == "dma-buf") return PathChoice::kDmabuf;
+  if (text == "peer-memory") return PathChoice::kPeerMemory;
+  throw invalid_argument(value.Env(), "expected auto, dma-buf or peer-memory for path but received " + text);
 }
 
 struct Row {
@@ -66,11 +75,12 @@ std::vector<Row> to_rows(const Napi::CallbackInfo& info) {
 }
 
 /// All or none.
-Result<std::shared_ptr<Registrations>> register_rows(transport::rdma::Nic& nic, const std::vector<Row>& rows) {
+Result<std::shared_ptr<Registrations>> register_rows(transport::rdma::Nic& nic, const std::vector<Row>& rows,
+                                                     PathChoice path) {
   auto made = std::make_shared<Registrations>();
   made->reserve(rows.size());
   for (const Row& row : rows) {
-    auto one = nic.register_memory(row.region, row.offset, row.length, Access::kRemoteRead);
+    auto one = nic.register_memory(row.region, row.offset, row.length, Access::kRemoteRead, path);
     if (!one.ok()) return one.status();
     made->push_back(std::move(one.value()));
   }
@@ -122,10 +132,11 @@ Napi::Value NicHandle::register_memory(const Napi::CallbackInfo& info) {
     const std::uint64_t offset = to_u64(info[1], "offset");
     const std::uint64_t length = to_u64(info[2], "length");
     const Access access = to_access(info[3]);
+    const PathChoice path = to_path_choice(info[4]);
     const memory::RegionPtr region = RegionHandle::unwrap(info[0], "region").range(env, offset, length);
     if (length == 0) throw invalid_argument(env, "expected a length above 0: no device registers an empty range");
     return run(
-        env, runtime(), [=] { return owner->register_memory(region, offset, length, access); },
+        env, runtime(), [=] { return owner->register_memory(region, offset, length, access, path); },
         [owner](Napi::Env at, std::shared_ptr<transport::rdma::Registration> made) -> Napi::Value {
           return RegistrationHandle::create(at, {.registration = std::move(made), .nic = owner});
         });
@@ -137,8 +148,9 @@ Napi::Value NicHandle::register_all(const Napi::CallbackInfo& info) {
   return promised(env, [&]() -> Napi::Value {
     const auto owner = nic(env);
     const auto rows = std::make_shared<const std::vector<Row>>(to_rows(info));
+    const PathChoice path = to_path_choice(info[4]);
     return run(
-        env, runtime(), [=] { return register_rows(*owner, *rows); },
+        env, runtime(), [=] { return register_rows(*owner, *rows, path); },
         [](Napi::Env at, std::shared_ptr<Registrations> made) -> Napi::Value {
           return RegistrationsHandle::create(at, std::move(made));
         });

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "binding/arguments.h"
+#include "memory/device.h"
 
 namespace weightcast::binding {
 namespace {
@@ -30,6 +31,15 @@ const char* kind_name(memory::RegionKind kind) {
   return "anonymous";
 }
 
+Napi::Value to_device(Napi::Env env, const memory::Region& region) {
+  const memory::DeviceRegion* on_device = region.on_device();
+  if (on_device == nullptr) return env.Undefined();
+  const Napi::Object device = Napi::Object::New(env);
+  device.Set("kind", Napi::String::New(env, memory::device_kind_name(on_device->device()->kind())));
+  device.Set("ordinal", Napi::Number::New(env, on_device->device()->ordinal()));
+  return device;
+}
+
 /// Copies what was read into the caller's array, which may have shrunk or gone in the meantime.
 void fill(Napi::Env env, const Napi::Object& into, const std::vector<std::byte>& bytes) {
   napi_typedarray_type type{};
@@ -47,6 +57,7 @@ void fill(Napi::Env env, const Napi::Object& into, const std::vector<std::byte>&
 void RegionHandle::define(Addon& addon, Napi::Env env) {
   Handle::define(addon, env,
                  {InstanceMethod<&RegionHandle::view>("view"), InstanceMethod<&RegionHandle::read>("read"),
+                  InstanceMethod<&RegionHandle::write>("write"), InstanceMethod<&RegionHandle::flush>("flush"),
                   InstanceMethod<&RegionHandle::close>("close")});
 }
 
@@ -55,6 +66,7 @@ RegionHandle::RegionHandle(const Napi::CallbackInfo& info) : Handle(info), held_
   const Napi::Env env = info.Env();
   const auto self = info.This().As<Napi::Object>();
   define_constant(self, "kind", Napi::String::New(env, kind_name(region.kind())));
+  define_constant(self, "device", to_device(env, region));
   define_constant(self, "address", Napi::BigInt::New(env, region.address()));
   define_constant(self, "byteLength", Napi::BigInt::New(env, region.size()));
   define_constant(self, "pageSize", Napi::Number::New(env, static_cast<double>(region.page_size())));
@@ -114,6 +126,10 @@ Napi::Value RegionHandle::view(const Napi::CallbackInfo& info) {
   const std::uint64_t offset = to_u64(info[0], "offset");
   const auto length = static_cast<std::uint32_t>(to_integer(info[1], "length", 0, kLongestWindow));
   const memory::RegionPtr& region = range(env, offset, length);
+  if (region->on_device() != nullptr) {
+    throw invalid_argument(env, "the region is memory of " + region->on_device()->device()->name() +
+                                    ", which the processor cannot look at: copy with read() and write()");
+  }
   if (!region->writable()) {
     throw invalid_argument(env, "the region is read-only: a store through a view would fault; copy with read()");
   }
@@ -146,6 +162,45 @@ Napi::Value RegionHandle::read(const Napi::CallbackInfo& info) {
           fill(at, into, *bytes);
           return at.Undefined();
         });
+  });
+}
+
+Napi::Value RegionHandle::write(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promised(env, [&]() -> Napi::Value {
+    const std::uint64_t offset = to_u64(info[0], "offset");
+    // A copy: JavaScript may change the array, or transfer it away, before a native thread comes to it.
+    const auto bytes = std::make_shared<const std::vector<std::uint8_t>>(to_u8_column(info[1], "from"));
+    const memory::RegionPtr region = range(env, offset, bytes->size());
+    const std::uint64_t write = begin_write(env, info.This());
+    return run_to_end(
+        env, runtime(),
+        [region, offset, bytes]() -> Result<Nothing> {
+          if (Status status = memory::copy_in(*region, offset, std::as_bytes(std::span(*bytes))); !status.ok()) {
+            return status;
+          }
+          return Nothing{};
+        },
+        [write](Napi::Env at, const Result<Nothing>& result) -> Napi::Value {
+          end_write(at, write);
+          if (!result.ok()) throw fault(at, result.status());
+          return at.Undefined();
+        });
+  });
+}
+
+Napi::Value RegionHandle::flush(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return promised(env, [&]() -> Napi::Value {
+    const memory::RegionPtr all = region(env);
+    return run(
+        env, runtime(),
+        [all]() -> Result<Nothing> {
+          if (all->on_device() == nullptr) return Nothing{};
+          if (Status status = all->on_device()->device()->flush(); !status.ok()) return status;
+          return Nothing{};
+        },
+        to_undefined);
   });
 }
 

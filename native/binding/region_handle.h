@@ -39,6 +39,8 @@ class RegionHandle final : public Handle<RegionHandle, HeldRegion> {
  private:
   Napi::Value view(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value flush(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void give_up();
 

@@ -13,6 +13,7 @@ RegistrationHandle::RegistrationHandle(const Napi::CallbackInfo& info)
   const auto self = info.This().As<Napi::Object>();
   define_constant(self, "localKey", Napi::Number::New(info.Env(), registration_->local_key()));
   define_constant(self, "remoteKey", Napi::Number::New(info.Env(), registration_->remote_key()));
+  define_constant(self, "path", Napi::String::New(info.Env(), transport::rdma::path_name(registration_->path())));
 }
 
 RegistrationHandle::~RegistrationHandle() { forget(std::move(registration_)); }

@@ -1,6 +1,8 @@
 #include "binding/registrations_handle.h"
 
 #include <cstddef>
+#include <set>
+#include <string>
 #include <utility>
 
 namespace weightcast::binding {
@@ -10,9 +12,17 @@ void RegistrationsHandle::define(Addon& addon, Napi::Env env) {
 }
 
 RegistrationsHandle::RegistrationsHandle(const Napi::CallbackInfo& info) : Handle(info), registrations_(newborn(info)) {
+  const auto self = info.This().As<Napi::Object>();
   auto keys = Napi::Uint32Array::New(info.Env(), registrations_->size());
-  for (std::size_t row = 0; row < registrations_->size(); ++row) keys[row] = (*registrations_)[row]->remote_key();
-  define_constant(info.This().As<Napi::Object>(), "remoteKeys", keys);
+  std::set<std::string> names;
+  for (std::size_t row = 0; row < registrations_->size(); ++row) {
+    keys[row] = (*registrations_)[row]->remote_key();
+    names.emplace(transport::rdma::path_name((*registrations_)[row]->path()));
+  }
+  define_constant(self, "remoteKeys", keys);
+  const Napi::Array paths = Napi::Array::New(info.Env());
+  for (const std::string& name : names) paths.Set(paths.Length(), Napi::String::New(info.Env(), name));
+  define_constant(self, "paths", paths);
 }
 
 RegistrationsHandle::~RegistrationsHandle() { forget(std::move(registrations_)); }

@@ -7,6 +7,7 @@
 #include "binding/arguments.h"
 #include "binding/fault.h"
 #include "binding/region_handle.h"
+#include "memory/device.h"
 
 namespace weightcast::binding {
 
@@ -24,6 +25,11 @@ std::vector<transport::tcp::ServedRange> to_served_ranges(const Napi::CallbackIn
   ranges.reserve(regions.size());
   for (std::size_t index = 0; index < regions.size(); ++index) {
     const memory::RegionPtr& region = regions[index]->region(env);
+    if (region->on_device() != nullptr) {
+      throw invalid_argument(env, "regions[" + std::to_string(index) + "] is memory of " +
+                                      region->on_device()->device()->name() +
+                                      ", which cannot be served over TCP or on this host; serve a copy in host memory");
+    }
     if (addresses[index] < region->address()) {
       throw fault(env,
                   Status::error(Code::kOutOfRange, "addresses[" + std::to_string(index) + "] lies before its region"));

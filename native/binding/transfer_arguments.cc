@@ -1,5 +1,6 @@
 #include "binding/transfer_arguments.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <set>
@@ -94,7 +95,8 @@ TransferArguments to_transfer(const Napi::Value& value) {
   const Napi::Value max_segments = member(object, "maxSegments");
   const Napi::Value merge = member(object, "merge");
   const ChecksumsWanted checksums = to_checksums_wanted(member(object, "checksums"));
-  const std::vector<Napi::Value> region_values = to_list(member(object, "regions"), "options.regions");
+  const Napi::Value staging_value = member(object, "staging");
+  std::vector<Napi::Value> region_values = to_list(member(object, "regions"), "options.regions");
   const std::vector<Napi::Value> lane_values = to_list(member(object, "lanes"), "options.lanes");
 
   const auto remote_address = to_u64_column(remote_address_value, "options.remoteAddress");
@@ -115,11 +117,19 @@ TransferArguments to_transfer(const Napi::Value& value) {
   request.options.slice_bytes = to_u32(slice_bytes, "options.sliceBytes", 1);
   request.options.max_segments = to_u32(max_segments, "options.maxSegments", 1, kMostSegments);
   request.options.merge = to_flag(merge, "options.merge");
-  request.options.trace = checksums.threads > 0;
-  request.checksum = checksums.rows;
-  request.checksum_threads = checksums.threads;
   request.bytes = sum(env, length, "options.length");
   request.regions = to_regions(env, RegionHandle::unwrap_all(region_values, "options.regions"));
+  if (!staging_value.IsUndefined()) {
+    request.staging = RegionHandle::unwrap(staging_value, "options.staging").region(env);
+  }
+  const bool device_memory =
+      std::ranges::any_of(request.regions, [](const auto& one) { return one->on_device() != nullptr; });
+  // The follower loads what has landed, which it could neither of an accelerator's memory nor of a slot.
+  if (checksums.threads > 0 && !device_memory && request.staging == nullptr) {
+    request.options.trace = true;
+    request.checksum = checksums.rows;
+    request.checksum_threads = checksums.threads;
+  }
   request.wants.reserve(length.size());
   for (std::size_t row = 0; row < length.size(); ++row) {
     request.wants.push_back(
@@ -137,13 +147,16 @@ TransferArguments to_transfer(const Napi::Value& value) {
   if (std::set<LaneHandle*>(lanes.begin(), lanes.end()).size() != lanes.size()) {
     throw invalid_argument(env, "options.lanes names one lane twice");
   }
-  const RdmaBounds needed{.remote_keys = request.buffers.size(),
-                          .registrations = request.regions.size(),
-                          .max_segments = request.options.max_segments,
-                          .max_message = request.options.slice_bytes};
+  const bool staged = request.staging != nullptr;
+  const PlanNeeds needed{.remote_keys = request.buffers.size(),
+                         .registrations = staged ? 1 : request.regions.size(),
+                         .max_segments = staged ? 1 : request.options.max_segments,
+                         .max_message = request.options.slice_bytes,
+                         .device_memory = device_memory && !staged};
   for (const LaneHandle* lane : lanes) lane->check_usable(env, needed);
   for (LaneHandle* lane : lanes) request.lanes.push_back(lane->take());
-  arguments.regions = region_values;
+  if (staged) region_values.push_back(staging_value);
+  arguments.regions = std::move(region_values);
   return arguments;
 }
 

@@ -14,7 +14,7 @@ inline constexpr std::uint32_t kMostThreads = 1024;
 
 struct TransferArguments {
   TransferRequest request;
-  std::vector<Napi::Value> regions;  ///< handles of request.regions, of which some bytes are to be written
+  std::vector<Napi::Value> regions;  ///< handles of all regions of which bytes are to be written, staging's too
 };
 
 /// `NativeTransferOptions`, with every check that memory safety needs. Takes the lanes, as the last thing that may

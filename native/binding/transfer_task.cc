@@ -8,28 +8,37 @@ namespace weightcast::binding {
 
 void TransferTask::run(const Finished& finished) {
   const auto begun = std::chrono::steady_clock::now();
-  std::shared_ptr<transfer::Follower> follower;
-  auto make = [this, &follower] {
-    Result<transfer::Plan> plan = transfer::make_plan(request_.wants, request_.buffers, request_.options);
-    if (plan.ok() && !request_.checksum.empty()) {
-      follower = std::make_shared<transfer::Follower>(plan.value(), request_.wants, request_.checksum, request_.regions,
-                                                      request_.checksum_threads);
-    }
-    return plan;
-  };
-  Result<transfer::Plan> plan = guarded(make);
-  if (!plan.ok()) {
+  auto make = [this] { return prepare(); };
+  Result<Prepared> prepared = guarded(make);
+  if (!prepared.ok()) {
     request_ = {};
-    finished(plan.status());
+    finished(prepared.status());
     return;
   }
   const double plan_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count();
-  start(std::move(plan.value()), std::move(follower), plan_ms, finished);
+  start(std::move(prepared.value()), plan_ms, finished);
 }
 
-void TransferTask::start(transfer::Plan plan, std::shared_ptr<transfer::Follower> follower, double plan_ms,
-                         const Finished& finished) {
-  const std::size_t slices = plan.slices.size();
+Result<TransferTask::Prepared> TransferTask::prepare() {
+  Result<transfer::Plan> plan = transfer::make_plan(request_.wants, request_.buffers, request_.options);
+  if (!plan.ok()) return plan.status();
+  Prepared prepared{.plan = std::move(plan.value()), .follower = nullptr, .staging = std::nullopt};
+  if (!request_.checksum.empty()) {
+    prepared.follower = std::make_shared<transfer::Follower>(prepared.plan, request_.wants, request_.checksum,
+                                                             request_.regions, request_.checksum_threads);
+  }
+  if (request_.staging != nullptr) {
+    auto staging =
+        transfer::make_staging(request_.staging, request_.regions, request_.lanes.size(), request_.options.slice_bytes);
+    if (!staging.ok()) return staging.status();
+    prepared.staging = std::move(staging.value());
+  }
+  return prepared;
+}
+
+void TransferTask::start(Prepared prepared, double plan_ms, const Finished& finished) {
+  const std::size_t slices = prepared.plan.slices.size();
+  const std::shared_ptr<transfer::Follower> follower = prepared.follower;
   auto ended = [self = shared_from_this(), plan_ms, slices, follower, finished](const transfer::Outcome& outcome) {
     // Not here: this is a thread of the operation, which cannot wait for itself.
     self->runtime_->executor().submit([self, plan_ms, slices, follower, finished, outcome] {
@@ -38,8 +47,8 @@ void TransferTask::start(transfer::Plan plan, std::shared_ptr<transfer::Follower
     });
   };
   const std::lock_guard starting(starting_);
-  const auto operation =
-      transfer::Operation::create(std::move(plan), std::move(request_.regions), std::move(request_.lanes), follower);
+  const auto operation = transfer::Operation::create(std::move(prepared.plan), std::move(request_.regions),
+                                                     std::move(request_.lanes), follower, std::move(prepared.staging));
   request_ = {};
   {
     const std::lock_guard lock(mutex_);

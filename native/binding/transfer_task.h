@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct TransferRequest {
   transfer::PlanOptions options;
   std::vector<memory::RegionPtr> regions;
   std::vector<std::shared_ptr<transport::Lane>> lanes;
+  memory::RegionPtr staging;           ///< may be none
   std::uint64_t bytes = 0;             ///< of all wants
   std::vector<std::uint8_t> checksum;  ///< of each want: not 0 where it is asked for; empty: of none
   unsigned checksum_threads = 0;       ///< that follow the lanes
@@ -53,8 +55,13 @@ class TransferTask final : public Ongoing, public std::enable_shared_from_this<T
   [[nodiscard]] transfer::Progress progress() const;
 
  private:
-  void start(transfer::Plan plan, std::shared_ptr<transfer::Follower> follower, double plan_ms,
-             const Finished& finished);
+  struct Prepared {
+    transfer::Plan plan;
+    std::shared_ptr<transfer::Follower> follower;  // may be none
+    std::optional<transfer::Staging> staging;
+  };
+  Result<Prepared> prepare();
+  void start(Prepared prepared, double plan_ms, const Finished& finished);
   void take_down();
 
   TransferRequest request_;  // emptied by `run`

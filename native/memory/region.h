@@ -87,8 +87,12 @@ Result<RegionPtr> map_descriptor(int descriptor, const std::string& path, std::u
 /// Memory that somebody else owns and keeps alive. `keep_alive` is dropped with the region.
 Result<RegionPtr> adopt(std::byte* data, std::uint64_t size, bool writable, std::shared_ptr<void> keep_alive);
 
-/// Fills `into` with the bytes of `from` (same size), with `threads` threads; used where a file cannot be pinned.
-/// `into` must be writable.
+/// Fills `into` with the bytes of `from` (same size), with `threads` threads; used where a file cannot be pinned, and
+/// between a host and an accelerator: either may be a DeviceRegion. `into` must be writable.
 Status copy(const Region& from, const Region& into, unsigned threads);
+
+/// Copies bytes to `offset` of a region, of an accelerator too; waits. kOutOfRange when they leave it,
+/// kInvalidArgument when it is read-only, kDevice.
+Status copy_in(const Region& into, std::uint64_t offset, std::span<const std::byte> bytes);
 
 }  // namespace weightcast::memory

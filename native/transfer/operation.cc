@@ -79,9 +79,9 @@ void OperationImpl::start(std::function<void(const Outcome&)> finished) {
 
 std::shared_ptr<Operation> Operation::create(Plan plan, std::vector<memory::RegionPtr> regions,
                                              std::vector<std::shared_ptr<transport::Lane>> lanes,
-                                             std::shared_ptr<Follower> follower) {
-  return std::make_shared<OperationImpl>(
-      std::make_shared<RunState>(std::move(plan), std::move(regions), std::move(lanes), std::move(follower)));
+                                             std::shared_ptr<Follower> follower, std::optional<Staging> staging) {
+  return std::make_shared<OperationImpl>(std::make_shared<RunState>(
+      std::move(plan), std::move(regions), std::move(lanes), std::move(follower), std::move(staging)));
 }
 
 }  // namespace weightcast::transfer

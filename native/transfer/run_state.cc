@@ -6,20 +6,22 @@
 namespace weightcast::transfer {
 namespace {
 
-// Failures of what all lanes share: the metadata, the peer's dialect, the wish to go on. The rest is one path's
-// trouble.
+// Failures of what all lanes share: the metadata, the peer's dialect, the accelerator, the wish to go on. The rest is
+// one path's trouble.
 bool ends_operation(Code code) {
-  return code == Code::kRemoteAccess || code == Code::kProtocol || code == Code::kCancelled;
+  return code == Code::kRemoteAccess || code == Code::kProtocol || code == Code::kDevice || code == Code::kCancelled;
 }
 
 }  // namespace
 
 RunState::RunState(Plan plan, std::vector<memory::RegionPtr> regions,
-                   std::vector<std::shared_ptr<transport::Lane>> lanes, std::shared_ptr<Follower> follower)
+                   std::vector<std::shared_ptr<transport::Lane>> lanes, std::shared_ptr<Follower> follower,
+                   std::optional<Staging> staging)
     : plan_(std::move(plan)),
       follower_(std::move(follower)),
       regions_(std::move(regions)),
       lanes_(std::move(lanes)),
+      staging_(std::move(staging)),
       ledger_(plan_.slices.size()),
       was_given_back_(plan_.slices.size()),
       active_(static_cast<std::uint32_t>(lanes_.size())),
@@ -106,14 +108,26 @@ void RunState::begin(std::function<void(const Outcome&)> finished) {
 }
 
 void RunState::run_lane(std::uint32_t index) {
-  {
-    std::unique_lock lock(mutex_);
-    ++started_lanes_;
-    changed_.notify_all();
-    // Together: a thread that is up first would otherwise have taken a small plan before the others run.
-    changed_.wait(lock, [this] { return started_lanes_ >= active_ || stopping(); });
-  }
+  if (staging_) return lane_returned(index, run_staged(index));
+  start_together();
   lane_returned(index, lanes_[index]->run(*this, index));
+}
+
+Status RunState::run_staged(std::uint32_t index) {
+  auto feed = StagedFeed::open(*this, *staging_, regions_, index, lane_count());
+  if (!feed.ok()) return std::move(feed.status());
+  start_together();
+  Status status = lanes_[index]->run(*feed.value(), index);
+  Status copied = feed.value()->finish();
+  return copied.ok() ? status : copied;
+}
+
+/// A thread that is up first would otherwise have taken a small plan before the others run.
+void RunState::start_together() {
+  std::unique_lock lock(mutex_);
+  ++started_lanes_;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return started_lanes_ >= active_ || stopping(); });
 }
 
 void RunState::lane_returned(std::uint32_t index, Status status) {
@@ -161,9 +175,11 @@ void RunState::finish() {
     // Destroyed outside of the lock, and before `finished`: whoever waits for that may expect the memory to be free.
     std::vector<std::shared_ptr<transport::Lane>> lanes;
     std::vector<memory::RegionPtr> regions;
+    std::optional<Staging> staging;
     const std::lock_guard lock(mutex_);
     lanes.swap(lanes_);
     regions.swap(regions_);
+    staging.swap(staging_);
     outcome.status = verdict();
     outcome.bytes = landed_bytes_.load();
     outcome.wire_ms = static_cast<double>(last_landing_ns_.load()) / 1e6;

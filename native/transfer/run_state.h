@@ -14,6 +14,7 @@
 #include "memory/region.h"
 #include "transfer/operation.h"
 #include "transfer/plan.h"
+#include "transfer/staging.h"
 #include "transport/transport.h"
 
 namespace weightcast::transfer {
@@ -25,7 +26,7 @@ namespace weightcast::transfer {
 class RunState final : public transport::SliceFeed {
  public:
   RunState(Plan plan, std::vector<memory::RegionPtr> regions, std::vector<std::shared_ptr<transport::Lane>> lanes,
-           std::shared_ptr<Follower> follower);
+           std::shared_ptr<Follower> follower, std::optional<Staging> staging);
 
   // What lanes call.
   std::optional<std::uint32_t> take() override;
@@ -57,12 +58,15 @@ class RunState final : public transport::SliceFeed {
   [[nodiscard]] bool all_landed() const { return landed_count_.load() == plan_.slices.size(); }
   [[nodiscard]] bool available() const;
   void stop_locked();
+  Status run_staged(std::uint32_t index);
+  void start_together();
   [[nodiscard]] Status verdict() const;
 
   const Plan plan_;
   const std::shared_ptr<Follower> follower_;             // may be none
   std::vector<memory::RegionPtr> regions_;               // guarded by mutex_ once started
   std::vector<std::shared_ptr<transport::Lane>> lanes_;  // guarded by mutex_ once started
+  std::optional<Staging> staging_;                       // as they
 
   std::atomic<std::uint64_t> cursor_ = 0;           // the first slice that was never taken
   std::vector<std::atomic<std::uint32_t>> ledger_;  // 0: not landed; lane + 1

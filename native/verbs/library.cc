@@ -92,6 +92,7 @@ Result<LibraryPtr> load_library_file(const std::string& file) {
   }
   const char* optional_missing = nullptr;
   resolve(handle, library->reg_mr_iova2, "ibv_reg_mr_iova2", "IBVERBS_1.8", optional_missing);
+  resolve(handle, library->reg_dmabuf_mr, "ibv_reg_dmabuf_mr", "IBVERBS_1.12", optional_missing);
   resolve(handle, library->is_fork_initialized, "ibv_is_fork_initialized", "IBVERBS_1.13", optional_missing);
   library->fork_safe = make_fork_safe(*library);
   return LibraryPtr(std::move(library));

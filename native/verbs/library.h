@@ -45,6 +45,8 @@ struct Library {
   decltype(&::ibv_fork_init) fork_init = nullptr;
   /// Needed for flags that a kernel may ignore (relaxed ordering); null before rdma-core 28.
   decltype(&::ibv_reg_mr_iova2) reg_mr_iova2 = nullptr;
+  /// Null before rdma-core 34.
+  decltype(&::ibv_reg_dmabuf_mr) reg_dmabuf_mr = nullptr;
   /// Null before rdma-core 35.
   decltype(&::ibv_is_fork_initialized) is_fork_initialized = nullptr;
 };

@@ -20,6 +20,15 @@ class MemoryRegion {
   /// On failure: kRegistration with the errno of ibv_reg_mr; the caller knows what the memory is and says why.
   static Result<std::unique_ptr<MemoryRegion>> create(std::shared_ptr<ProtectionDomain> pd, void* address,
                                                       std::size_t length, unsigned access);
+  /// The same for `length` bytes at `offset` of a dma-buf, which the registration keeps alive by itself. Peers and work
+  /// requests name them by addresses from `iova`, whose offset in its page must be that of `offset`.
+  /// On failure: kRegistration with the errno of ibv_reg_dmabuf_mr, or what is missing for there to be one.
+  static Result<std::unique_ptr<MemoryRegion>> create_dmabuf(std::shared_ptr<ProtectionDomain> pd, int descriptor,
+                                                             std::uint64_t offset, std::size_t length,
+                                                             std::uint64_t iova, unsigned access);
+  /// Whether this library, this kernel and this device import dma-bufs at all; asked without any memory. kRegistration
+  /// with what is missing.
+  static Status imports_dmabuf(const ProtectionDomain& pd);
   ~MemoryRegion();
   MemoryRegion(const MemoryRegion&) = delete;
   MemoryRegion& operator=(const MemoryRegion&) = delete;

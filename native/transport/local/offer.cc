@@ -47,6 +47,11 @@ Result<std::shared_ptr<const Offer>> Offer::make(std::vector<tcp::ServedRange> r
   std::map<int, std::int32_t> index_of;
   std::vector<int> shared;
   for (const tcp::ServedRange& range : ranges) {
+    if (range.region->on_device() != nullptr) {
+      return Status::error(Code::kInvalidArgument,
+                           "an accelerator's memory cannot be offered to targets on this host; offer a copy in host "
+                           "memory");
+    }
     Row row{.address = range.address, .length = range.length};
     if (const auto share = range.region->share()) {
       const auto [known, added] = index_of.try_emplace(share->descriptor, static_cast<std::int32_t>(shared.size()));

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "transport/rdma/attributes.h"
 #include "verbs/context.h"
+#include "verbs/memory_region.h"
 
 namespace weightcast::transport::rdma {
 namespace {
@@ -36,6 +38,13 @@ const char* link_layer_name(std::uint8_t link_layer) {
   if (link_layer == IBV_LINK_LAYER_INFINIBAND) return "InfiniBand";
   if (link_layer == IBV_LINK_LAYER_ETHERNET) return "Ethernet";
   return "unspecified";
+}
+
+void describe_dmabuf(DevicePort& row, const std::shared_ptr<verbs::Context>& context) {
+  const auto pd = verbs::ProtectionDomain::create(context);
+  const Status status = pd.ok() ? verbs::MemoryRegion::imports_dmabuf(*pd.value()) : pd.status();
+  row.dmabuf = status.ok();
+  row.dmabuf_reason = status.message;
 }
 
 void describe_device(DevicePort& row, const ibv_device_attr& attributes) {
@@ -98,6 +107,7 @@ Result<std::vector<DevicePort>> list_devices() {
       continue;
     }
     describe_device(row, attributes.value());
+    describe_dmabuf(row, context.value());
     for (unsigned port = 1; port <= attributes.value().phys_port_cnt; ++port) {
       row.port = static_cast<std::uint8_t>(port);
       DevicePort& copy = rows.emplace_back(row);

@@ -30,6 +30,8 @@ struct DevicePort {
   int chosen_gid_index = -1;   ///< what Nic::open would take; -1 when none fits
   std::uint32_t max_message = 0, max_sge = 0, max_initiator_reads = 0, max_responder_reads = 0, max_qp = 0, max_mr = 0;
   std::uint64_t max_mr_bytes = 0;
+  bool dmabuf = false;        ///< imports dma-bufs, for accelerators' memory
+  std::string dmabuf_reason;  ///< why not
 };
 
 /// All ports of all devices. kRdmaUnavailable with the reason (libibverbs missing, kernel without RDMA) when there is

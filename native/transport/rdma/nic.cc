@@ -8,6 +8,7 @@
 #include "transport/rdma/attributes.h"
 #include "verbs/context.h"
 #include "verbs/gid.h"
+#include "verbs/memory_region.h"
 
 namespace weightcast::transport::rdma {
 namespace {
@@ -53,6 +54,7 @@ Result<std::shared_ptr<Nic>> Nic::open(const NicOptions& options) {
   const ReadLimits limits = read_limits_of(device.value());
   nic->context_ = std::move(context.value());
   nic->pd_ = std::move(pd.value());
+  nic->imports_dmabuf_ = verbs::MemoryRegion::imports_dmabuf(*nic->pd_);
   nic->gid_ = gid.value().gid;
   nic->gid_index_ = gid.value().index;
   nic->lid_ = port.value().lid;

@@ -9,6 +9,10 @@
 #include "common/status.h"
 #include "memory/region.h"
 
+namespace weightcast::memory {
+struct Dmabuf;
+}  // namespace weightcast::memory
+
 namespace weightcast::verbs {
 class Context;
 class ProtectionDomain;
@@ -34,17 +38,22 @@ enum class Path : std::uint8_t { kHost, kDmabuf, kPeerMemory };
 /// Which of them may be taken for an accelerator's memory; kAuto tries them in that order. Host memory ignores it.
 enum class PathChoice : std::uint8_t { kAuto, kDmabuf, kPeerMemory };
 
+/// "host", "dma-buf", "peer-memory".
+const char* path_name(Path path);
+
 /// A range of a region registered on one NIC. Deregisters when dropped; keeps region and NIC alive. Thread-safe.
 class Registration {
  public:
-  Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region, Path path = Path::kHost);
+  Registration(memory::RegionPtr region, std::unique_ptr<verbs::MemoryRegion> memory_region, Path path,
+               std::shared_ptr<const memory::Dmabuf> dmabuf = nullptr);
   ~Registration();
   [[nodiscard]] std::uint32_t local_key() const;
   [[nodiscard]] std::uint32_t remote_key() const;
   [[nodiscard]] Path path() const { return path_; }
 
  private:
-  memory::RegionPtr region_;  // outlives memory_region_: members go in reverse order
+  memory::RegionPtr region_;                      // outlives memory_region_: members go in reverse order
+  std::shared_ptr<const memory::Dmabuf> dmabuf_;  // so that another NIC's registration of the range imports it, too
   std::unique_ptr<verbs::MemoryRegion> memory_region_;
   Path path_;
 };
@@ -71,10 +80,15 @@ class Nic : public std::enable_shared_from_this<Nic> {
   [[nodiscard]] const std::shared_ptr<verbs::ProtectionDomain>& protection_domain() const { return pd_; }
   [[nodiscard]] const std::shared_ptr<verbs::Context>& context() const { return context_; }
 
+  /// Whether this NIC can import dma-bufs: kRegistration with what is missing.
+  [[nodiscard]] const Status& imports_dmabuf() const { return imports_dmabuf_; }
+
   /// Pins and registers [offset, offset + length). kMemlockLimit, kOutOfMemory, kRegistration (the kernel cannot pin
-  /// this mapping: EFAULT on a file), kOutOfRange.
+  /// this mapping: EFAULT on a file), kOutOfRange. An accelerator's memory: by the first path of `choice` that works;
+  /// kRegistration with the reason of each when none does, kClosed when the address is other memory's by now, kDevice.
   Result<std::shared_ptr<Registration>> register_memory(const memory::RegionPtr& region, std::uint64_t offset,
-                                                        std::uint64_t length, Access access);
+                                                        std::uint64_t length, Access access,
+                                                        PathChoice choice = PathChoice::kAuto);
 
  private:
   explicit Nic(NicOptions options) : options_(std::move(options)) {}
@@ -90,6 +104,7 @@ class Nic : public std::enable_shared_from_this<Nic> {
   std::uint32_t max_initiator_reads_ = 0;
   std::uint32_t max_responder_reads_ = 0;
   std::uint64_t max_region_ = 0;
+  Status imports_dmabuf_;
 };
 
 }  // namespace weightcast::transport::rdma

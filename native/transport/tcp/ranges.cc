@@ -9,8 +9,10 @@ namespace {
 // Ends are compared as last bytes: an end of 2^64 does not fit 64 bits, the byte before it does.
 std::uint64_t last_byte(const ServedRange& range) { return range.address + (range.length - 1); }
 
-bool inside_region(const ServedRange& range) {
-  if (!range.region || range.length == 0 || range.address < range.region->address()) return false;
+bool can_be_served(const ServedRange& range) {
+  if (!range.region || range.region->on_device() != nullptr || range.length == 0 ||
+      range.address < range.region->address())
+    return false;
   const std::uint64_t offset = range.address - range.region->address();
   return offset <= range.region->size() && range.length <= range.region->size() - offset;
 }
@@ -18,7 +20,7 @@ bool inside_region(const ServedRange& range) {
 }  // namespace
 
 RangeTable::RangeTable(std::vector<ServedRange> ranges) : ranges_(std::move(ranges)) {
-  std::erase_if(ranges_, [](const ServedRange& range) { return !inside_region(range); });
+  std::erase_if(ranges_, [](const ServedRange& range) { return !can_be_served(range); });
   std::sort(ranges_.begin(), ranges_.end(),
             [](const ServedRange& a, const ServedRange& b) { return a.address < b.address; });
   furthest_.reserve(ranges_.size());

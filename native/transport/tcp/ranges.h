@@ -13,7 +13,8 @@ namespace weightcast::transport::tcp {
 /// The served ranges, ordered for lookup. Immutable, so that workers share it without a lock.
 class RangeTable {
  public:
-  /// Ranges that leave their region, wrap or are empty are left out: what is not there is not served.
+  /// Ranges that leave their region, wrap or are empty are left out: what is not there is not served. So are those of
+  /// accelerators' memory, which a socket cannot send from.
   explicit RangeTable(std::vector<ServedRange> ranges);
   /// The range that holds all of [address, address + size), or nullptr. Size 0 is in no range.
   [[nodiscard]] const ServedRange* find(std::uint64_t address, std::uint64_t size) const;

@@ -182,6 +182,8 @@ const port: NativeDevicePort = {
   maxQp: 1_048_560,
   maxMr: 524_287,
   maxMrBytes: 2n ** 64n - 1n,
+  dmabuf: false,
+  dmabufReason: 'the driver of RDMA device rxe0 does not import dma-bufs',
 };
 
 describe('the text of doctor', () => {
