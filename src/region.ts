@@ -3,13 +3,19 @@
  * address, of any size, and JavaScript opens windows on it.
  */
 import { WeightcastError, toWeightcastError } from './errors.js';
-import { native, type NativeRegion } from './native.js';
+import { native, type NativeDeviceKind, type NativeRegion } from './native.js';
 
 /** The largest window, bytes: Node 20 cannot look at 4 GiB or more through one ArrayBuffer. */
 export const MAX_WINDOW_BYTES = 2 ** 32 - 1;
 
+/** An accelerator of this machine, as its driver counts them. */
+export interface DeviceId {
+  readonly kind: NativeDeviceKind;
+  readonly ordinal: number;
+}
+
 /**
- * A range of host memory that can be registered, read into and looked at. Its memory is freed when it was closed and
+ * A range of memory, of the host or of an accelerator, that can be registered, read into and looked at. Its memory is freed when it was closed and
  * no seed, pull or registration uses it any more; a region that is forgotten is freed by the garbage collector.
  */
 export class Region implements Disposable {
@@ -79,6 +85,34 @@ export class Region implements Disposable {
     }
   }
 
+  /**
+   * New memory of an accelerator; its content is whatever was there. There are no windows onto it: copy with {@link read} and
+   * {@link write}.
+   * @param bytes - length; at least 1.
+   * @throws ERR_ACCELERATOR_UNAVAILABLE when its driver is not here, ERR_NOT_FOUND when it has no such device, ERR_OUT_OF_MEMORY, ERR_ACCELERATOR.
+   */
+  static async allocateOn(device: DeviceId, bytes: bigint): Promise<Region> {
+    const doing = `cannot allocate a region on ${device.kind}:${device.ordinal}`;
+    return Region.of(doing, native().allocateOnDevice(device.kind, device.ordinal, bytes));
+  }
+
+  /**
+   * Memory of an accelerator that somebody else in this process owns, for example an inference engine, at an address of its driver. The
+   * owner keeps it allocated until {@link close} and every seed and pull that uses it have ended.
+   * @param options - `writable` (default true): a pull may write into it.
+   * @throws ERR_INVALID_ARGUMENT when the range is not wholly in one allocation on one device, or is managed memory (its pages move);
+   *   ERR_ACCELERATOR_UNAVAILABLE, ERR_ACCELERATOR.
+   */
+  static async fromDeviceAddress(
+    kind: NativeDeviceKind,
+    address: bigint,
+    bytes: bigint,
+    options: { readonly writable?: boolean } = {},
+  ): Promise<Region> {
+    const doing = `cannot use ${bytes} bytes of ${kind} memory at 0x${address.toString(16)}`;
+    return Region.of(doing, native().adoptOnDevice(kind, address, bytes, options.writable ?? true));
+  }
+
   /** @internal */
   static async of(doing: string, handle: Promise<NativeRegion>): Promise<Region> {
     try {
@@ -88,7 +122,12 @@ export class Region implements Disposable {
     }
   }
 
-  /** Where the first byte is in this process. */
+  /** Whose memory it is; `undefined`: the host's. */
+  get device(): DeviceId | undefined {
+    return this.handle.device;
+  }
+
+  /** Where the first byte is: in this process, or for an accelerator's driver. */
   get address(): bigint {
     return this.handle.address;
   }
@@ -101,6 +140,7 @@ export class Region implements Disposable {
    * A window onto the bytes, not a copy; detached by {@link close}.
    * @param offset - bytes from the start; default 0.
    * @param length - bytes; default all that is left. At most {@link MAX_WINDOW_BYTES}.
+   * @throws ERR_INVALID_ARGUMENT for a read-only region and for an accelerator's memory, ERR_PROTOCOL when the range leaves the region.
    */
   view(offset = 0n, length = Number(this.byteLength - offset)): Uint8Array {
     if (length > MAX_WINDOW_BYTES) {
@@ -117,15 +157,41 @@ export class Region implements Disposable {
   }
 
   /**
-   * Copies bytes out; also of a read-only region, of which there are no windows.
+   * Copies bytes out; also of a read-only region and of an accelerator's memory, of which there are no windows.
    * @param offset - bytes from the start.
-   * @throws ERR_PROTOCOL when the range leaves the region, ERR_IO when the file behind it was cut short.
+   * @throws ERR_PROTOCOL when the range leaves the region, ERR_IO when the file behind it was cut short, ERR_ACCELERATOR.
    */
   async read(offset: bigint, into: Uint8Array): Promise<void> {
     try {
       await this.handle.read(offset, into);
     } catch (error) {
       throw toWeightcastError(error, { doing: 'Region.read' });
+    }
+  }
+
+  /**
+   * Copies bytes in, as they are at the time of the call; also to an accelerator's memory, of which there are no windows.
+   * @param offset - bytes from the start.
+   * @throws ERR_PROTOCOL when the range leaves the region, ERR_INVALID_ARGUMENT when it is read-only, ERR_ACCELERATOR.
+   */
+  async write(offset: bigint, from: Uint8Array): Promise<void> {
+    try {
+      await this.handle.write(offset, from);
+    } catch (error) {
+      throw toWeightcastError(error, { doing: 'Region.write' });
+    }
+  }
+
+  /**
+   * Makes what NICs have written so far visible to work that already runs on the region's accelerator. Work that is launched later sees it
+   * anyway, and a pull has done this before it settles. Nothing for host memory.
+   * @throws ERR_ACCELERATOR.
+   */
+  async flush(): Promise<void> {
+    try {
+      await this.handle.flush();
+    } catch (error) {
+      throw toWeightcastError(error, { doing: 'Region.flush' });
     }
   }
 
