@@ -308,13 +308,14 @@ export interface NativeTransferOptions {
   readonly merge: boolean;
   /**
    * Checksums of the rows that are not 0, computed while the transfer runs by so many threads behind the lanes; the outcome's
-   * `follower` has them. Absent: none.
+   * `follower` has them. Absent: none. Nor are there any with `staging`, or when one of the regions is an accelerator's.
    */
   readonly checksums?: { readonly rows: Uint8Array; readonly threads: number };
   /**
    * Host memory that slices land in first, each to be copied on to where it belongs: for lanes that cannot write into a device's
-   * memory. Divided evenly among the lanes, in slots of `sliceBytes`, of which each lane needs two. Lanes that need registrations have
-   * one, of this region. With it `checksums` are not computed meanwhile.
+   * memory. Divided evenly among the lanes, in slots of `sliceBytes`, of which each lane needs two (else `done` rejects with
+   * INVALID_ARGUMENT). Pinned for the accelerators' drivers meanwhile. Lanes that need registrations have one, of this region; a lane's
+   * limit of segments does not count.
    */
   readonly staging?: NativeRegion;
 }
@@ -352,7 +353,10 @@ export interface NativeProgress {
 }
 
 export interface NativeTransfer {
-  /** Resolves after every lane returned: no byte lands afterwards. Rejects only when planning failed (OUT_OF_RANGE). */
+  /**
+   * Resolves after every lane returned: no byte lands afterwards. Rejects only when planning failed (OUT_OF_RANGE) or there can be no
+   * staging (INVALID_ARGUMENT, DEVICE).
+   */
   readonly done: Promise<NativeOutcome>;
   /** Cheap; sample it. */
   progress(): NativeProgress;

@@ -34,6 +34,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   ChecksumHandle::define(*this, env);
   FollowerHandle::define(*this, env);
   define_memory_functions(env, exports);
+  define_device_functions(env, exports);
   define_rdma_functions(env, exports);
   define_tcp_functions(env, exports);
   define_local_functions(env, exports);

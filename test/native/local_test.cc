@@ -13,6 +13,7 @@
 
 #include "memory/region.h"
 #include "support/bytes.h"
+#include "support/fake_device.h"
 #include "transfer/operation.h"
 #include "transfer/plan.h"
 #include "transport/local/lane.h"
@@ -23,6 +24,7 @@ namespace weightcast::transport::local {
 namespace {
 
 using test::bytes_of;
+using test::device_region;
 using test::empty_region;
 using test::random_region;
 
@@ -239,6 +241,13 @@ TEST(LocalWire, TokensAreSixtyFourDigits) {
   EXPECT_FALSE(parse_token(std::string(63, '0')).has_value());
   EXPECT_FALSE(parse_token(std::string(64, 'g')).has_value());
   EXPECT_FALSE(parse_token("").has_value());
+}
+
+TEST_F(Local, AnAcceleratorsMemoryIsNotOffered) {
+  const auto region = device_region(std::make_shared<test::FakeDevice>(), 4096);
+  const Status status = server_->serve({all_of(region)});
+  EXPECT_EQ(status.code, Code::kInvalidArgument);
+  EXPECT_NE(status.message.find("host memory"), std::string::npos) << status.message;
 }
 
 }  // namespace

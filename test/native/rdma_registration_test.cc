@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "support/fake_device.h"
 #include "support/rdma.h"
 
 namespace weightcast::test {
@@ -166,6 +167,58 @@ TEST_F(RdmaRegistration, AFullMemlockLimitSaysHowToRaiseIt) {
   EXPECT_EQ(registration.status().error_number, ENOMEM);
   EXPECT_NE(registration.status().message.find("ulimit -l"), std::string::npos);
   EXPECT_NE(registration.status().message.find("65536"), std::string::npos) << registration.status().message;
+}
+
+/// Host memory, that any NIC pins, stands for memory that a peer-memory module makes one pin.
+TEST_F(RdmaRegistration, AnAcceleratorsMemoryGoesByTheFirstPathThatWorks) {
+  const auto region = device_region(std::make_shared<FakeDevice>(), kSize, 7);
+  auto registration = nic_->register_memory(region, 0, kSize, rdma::Access::kRemoteRead);
+  ASSERT_TRUE(registration.ok()) << registration.status().message;
+  EXPECT_EQ(registration.value()->path(), rdma::Path::kPeerMemory);
+  EXPECT_EQ(region->preparations, 1);
+  // Nothing is exported for a NIC that could not import it.
+  EXPECT_EQ(region->exports, nic_->imports_dmabuf().ok() ? 1 : 0);
+  expect_readable(nic_, region);
+
+  auto forced = nic_->register_memory(region, 0, kSize, rdma::Access::kRemoteRead, rdma::PathChoice::kPeerMemory);
+  ASSERT_TRUE(forced.ok()) << forced.status().message;
+  EXPECT_EQ(forced.value()->path(), rdma::Path::kPeerMemory);
+}
+
+TEST_F(RdmaRegistration, APathThatIsForcedAndDoesNotWorkIsAnError) {
+  const auto region = device_region(std::make_shared<FakeDevice>(), kSize);
+  auto registration = nic_->register_memory(region, 0, kSize, rdma::Access::kRemoteRead, rdma::PathChoice::kDmabuf);
+  ASSERT_FALSE(registration.ok());
+  const Status& status = registration.status();
+  EXPECT_EQ(status.code, Code::kRegistration);
+  EXPECT_NE(status.message.find("cuda:0"), std::string::npos) << status.message;
+  EXPECT_NE(status.message.find("dma-buf: "), std::string::npos) << status.message;
+  EXPECT_EQ(status.message.find("peer-memory: "), std::string::npos) << status.message;
+}
+
+TEST_F(RdmaRegistration, AnAcceleratorsMemoryThatNoPathReachesHasTheReasonOfEach) {
+  const long page = sysconf(_SC_PAGESIZE);
+  void* address = mmap(nullptr, static_cast<std::size_t>(page), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(address, MAP_FAILED);
+  auto nothing = memory::adopt(static_cast<std::byte*>(address), static_cast<std::uint64_t>(page), true, nullptr);
+  ASSERT_TRUE(nothing.ok());
+  const auto region = std::make_shared<const FakeDeviceRegion>(std::make_shared<FakeDevice>(), nothing.value());
+  auto registration = nic_->register_memory(region, 0, region->size(), rdma::Access::kLocalWrite);
+  munmap(address, static_cast<std::size_t>(page));
+  ASSERT_FALSE(registration.ok());
+  const Status& status = registration.status();
+  EXPECT_EQ(status.code, Code::kRegistration);
+  for (const char* part : {"cuda:0", "dma-buf: ", "peer-memory: ", "nvidia_peermem", "staging"}) {
+    EXPECT_NE(status.message.find(part), std::string::npos) << part << " in: " << status.message;
+  }
+  std::printf("no path: %s\n", status.message.c_str());
+}
+
+TEST_F(RdmaRegistration, AnAddressThatIsOtherMemorysByNowIsNotRegistered) {
+  const auto region = device_region(std::make_shared<FakeDevice>(), kSize, 0, {.changed_owner = true});
+  auto registration = nic_->register_memory(region, 0, kSize, rdma::Access::kRemoteRead);
+  ASSERT_FALSE(registration.ok());
+  EXPECT_EQ(registration.status().code, Code::kClosed);
 }
 
 }  // namespace

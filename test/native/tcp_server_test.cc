@@ -12,6 +12,7 @@
 #include <memory>
 #include <thread>
 
+#include "support/fake_device.h"
 #include "support/tcp_served.h"
 #include "transport/tcp/server.h"
 #include "transport/tcp/wire.h"
@@ -239,6 +240,16 @@ TEST_F(TcpServer, ListensOnAllAddressesWithoutAHost) {
   const Stream stream = Stream::to(any.value()->port());
   ASSERT_TRUE(request(stream, 0, 100));
   EXPECT_EQ(stream.receive(100).size(), 100U);
+}
+
+TEST_F(TcpServer, RefusesRangesOfAnAcceleratorsMemory) {
+  const auto device = test::device_region(std::make_shared<test::FakeDevice>(), 4096, 5);
+  server->serve({{device, device->address(), device->size()}, {region, region->address(), region->size()}});
+  const Stream stream = connect();
+  ASSERT_TRUE(stream.send(
+      encode_request({.size = 16, .address = device->address(), .opcode = kOpcodeRead, .with_status = true})));
+  EXPECT_EQ(status_of(stream), kStatusRejected);
+  EXPECT_TRUE(serves());
 }
 
 }  // namespace
