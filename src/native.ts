@@ -120,7 +120,12 @@ export interface NativeAccelerator {
 export interface NativeAccelerators {
   readonly accelerators: readonly NativeAccelerator[];
   /** Path and version of each driver library that was loaded, and why one has no device or could not be. */
-  readonly drivers: readonly { readonly kind: NativeDeviceKind; readonly path: string; readonly version: string; readonly reason: string }[];
+  readonly drivers: readonly {
+    readonly kind: NativeDeviceKind;
+    readonly path: string;
+    readonly version: string;
+    readonly reason: string;
+  }[];
   /** The kernel's peer-memory module, for example `nvidia_peermem`; `''`: none is loaded. */
   readonly peerMemory: string;
 }
@@ -408,7 +413,10 @@ export interface NativeModule {
    */
   adoptOnDevice(kind: NativeDeviceKind, address: bigint, bytes: bigint, writable: boolean): Promise<NativeRegion>;
   /** The allocation that an address lies in: what may be registered as one. Rejects as `adoptOnDevice`. */
-  deviceAllocation(kind: NativeDeviceKind, address: bigint): Promise<{ readonly base: bigint; readonly bytes: bigint; readonly ordinal: number }>;
+  deviceAllocation(
+    kind: NativeDeviceKind,
+    address: bigint,
+  ): Promise<{ readonly base: bigint; readonly bytes: bigint; readonly ordinal: number }>;
   /** Copies all bytes of `from` into `into` (same size, writable) with native threads; either may be an accelerator's. */
   copyRegion(from: NativeRegion, into: NativeRegion, threads: number): Promise<void>;
 
