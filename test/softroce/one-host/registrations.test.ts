@@ -35,6 +35,7 @@ test('ranges of several regions get a key each, and all go with one close', asyn
   const made = await nic!.registerAll(handles, ...columns(rows), 'auto');
   assert.equal(registered(), before + rows.length);
   assert.equal(new Set(made.remoteKeys).size, rows.length);
+  assert.deepEqual(made.paths, ['host']);
   await made.close();
   await made.close();
   assert.equal(registered(), before);
