@@ -12,8 +12,10 @@ export { BackendFramework, MxSourceType, SourceIdentity, SourceStatus } from './
 export { MetadataClient } from './metadata/client.js';
 export type { MetadataClientOptions, Pod } from './metadata/client.js';
 export { MetadataServer } from './metadata/server/server.js';
+export type { DeviceId } from './device/device.js';
+export type { DeviceMemory, DevicePath, DevicePathChoice } from './device/path.js';
 export { MAX_WINDOW_BYTES, Region } from './region.js';
-export type { DeviceId, TensorMemory } from './region.js';
+export type { TensorMemory } from './region.js';
 export * from './mirror/index.js';
 export type { EndpointLimits } from './rpc/endpoint-limits.js';
 export type { ClientSecurity, ClientTlsFiles, ServerTlsFiles } from './security/tls-files.js';

@@ -2,17 +2,12 @@
  * Memory that weights live in. Weights never live in the JavaScript heap: a region is native memory with a `bigint`
  * address, of any size, and JavaScript opens windows on it.
  */
+import { deviceId, deviceName, nativeDevice, type DeviceId } from './device/device.js';
 import { WeightcastError, toWeightcastError } from './errors.js';
 import { native, type NativeDeviceKind, type NativeRegion } from './native.js';
 
 /** The largest window, bytes: Node 20 cannot look at 4 GiB or more through one ArrayBuffer. */
 export const MAX_WINDOW_BYTES = 2 ** 32 - 1;
-
-/** An accelerator of this machine, as its driver counts them. */
-export interface DeviceId {
-  readonly kind: NativeDeviceKind;
-  readonly ordinal: number;
-}
 
 /**
  * A range of memory, of the host or of an accelerator, that can be registered, read into and looked at. Its memory is freed when it was closed and
@@ -88,12 +83,13 @@ export class Region implements Disposable {
   /**
    * New memory of an accelerator; its content is whatever was there. There are no windows onto it: copy with {@link read} and
    * {@link write}.
+   * @param device - for example `{ cuda: 0 }`.
    * @param bytes - length; at least 1.
    * @throws ERR_ACCELERATOR_UNAVAILABLE when its driver is not here, ERR_NOT_FOUND when it has no such device, ERR_OUT_OF_MEMORY, ERR_ACCELERATOR.
    */
   static async allocateOn(device: DeviceId, bytes: bigint): Promise<Region> {
-    const doing = `cannot allocate a region on ${device.kind}:${device.ordinal}`;
-    return Region.of(doing, native().allocateOnDevice(device.kind, device.ordinal, bytes));
+    const on = nativeDevice(device, 'Region.allocateOn');
+    return Region.of(`cannot allocate a region on ${deviceName(on)}`, native().allocateOnDevice(on.kind, on.ordinal, bytes));
   }
 
   /**
@@ -124,7 +120,8 @@ export class Region implements Disposable {
 
   /** Whose memory it is; `undefined`: the host's. */
   get device(): DeviceId | undefined {
-    return this.handle.device;
+    const { device } = this.handle;
+    return device === undefined ? undefined : deviceId(device);
   }
 
   /** Where the first byte is: in this process, or for an accelerator's driver. */
@@ -205,8 +202,12 @@ export class Region implements Disposable {
   }
 }
 
-/** Memory of a tensor: JavaScript's own, a part of a region, or a raw address of this process. */
+/**
+ * Memory of a tensor: JavaScript's own, a part of a region, a raw address of this process, or one of an accelerator's driver, whose
+ * memory somebody else in this process owns.
+ */
 export type TensorMemory =
   | ArrayBufferView
   | { readonly region: Region; readonly offset: bigint; readonly byteLength: bigint }
-  | { readonly address: bigint; readonly byteLength: bigint };
+  | { readonly address: bigint; readonly byteLength: bigint }
+  | { readonly device: DeviceId; readonly address: bigint; readonly byteLength: bigint };
