@@ -58,8 +58,8 @@ class DeviceRegistrar {
       refused.error_number = made.status().error_number;
     }
     refused.message = "cannot register " + std::to_string(length_) + " bytes of " + device_.device()->name() +
-                      " on RDMA device " + nic_.device() + ": " + refused.message +
-                      "; read through host memory instead (staging)";
+                      " on RDMA device " + nic_.device() + ": " + refused.message;
+    if (choice == PathChoice::kAuto) refused.message += "; go through host memory instead (staging)";
     return refused;
   }
 
