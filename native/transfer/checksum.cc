@@ -10,6 +10,8 @@
 #include <thread>
 #include <utility>
 
+#include "memory/device.h"
+#include "memory/device_reader.h"
 #include "transfer/xxh3.h"
 
 namespace weightcast::transfer {
@@ -34,11 +36,11 @@ class Task {
 
   /// Body of each thread.
   void work() {
-    std::unique_ptr<std::byte[]> buffer;
+    Scratch scratch;
     while (!failed_.load(std::memory_order_relaxed)) {
       const std::size_t taken = next_.fetch_add(1, std::memory_order_relaxed);
       if (taken >= order_.size()) return;
-      Status status = hash(order_[taken], buffer);
+      Status status = hash(order_[taken], scratch);
       if (!status.ok()) return fail(std::move(status));
     }
   }
@@ -49,28 +51,56 @@ class Task {
   }
 
  private:
-  Status hash(std::size_t index, std::unique_ptr<std::byte[]>& buffer) {
+  /// What one thread needs for memory that it cannot load from.
+  struct Scratch {
+    std::unique_ptr<std::byte[]> buffer;
+    std::unique_ptr<memory::DeviceReader> reader;
+  };
+
+  Status hash(std::size_t index, Scratch& scratch) {
     const ChecksumRange& range = ranges_[index];
     const memory::Region& region = *regions_[range.region];
-    const bool copies = !region.safe_to_load();
-    if (copies && !buffer) buffer = std::make_unique<std::byte[]>(kPieceBytes);
     Xxh3 hash;
-    for (std::uint64_t done = 0; done < range.length;) {
+    const auto update = [&](std::span<const std::byte> bytes) {
       if (cancel_.load(std::memory_order_relaxed)) {
         return Status::error(Code::kCancelled, "The checksums were cancelled");
       }
+      hash.update(bytes.data(), bytes.size());
+      done_bytes_.fetch_add(bytes.size(), std::memory_order_relaxed);
+      return Status::success();
+    };
+    Status status = region.on_device() != nullptr ? read_device(region, range, scratch, update)
+                                                  : read_host(region, range, scratch, update);
+    if (status.ok()) sums_[index] = hash.digest();
+    return status;
+  }
+
+  static Status read_device(const memory::Region& region, const ChecksumRange& range, Scratch& scratch,
+                            const memory::DeviceReader::Take& update) {
+    const auto& device = region.on_device()->device();
+    if (scratch.reader == nullptr || scratch.reader->device() != device.get()) {
+      auto opened = memory::DeviceReader::open(device);
+      if (!opened.ok()) return opened.status();
+      scratch.reader = std::move(opened.value());
+    }
+    return scratch.reader->read(region, range.offset, range.length, update);
+  }
+
+  template <typename Update>
+  static Status read_host(const memory::Region& region, const ChecksumRange& range, Scratch& scratch, Update update) {
+    const bool copies = !region.safe_to_load();
+    if (copies && !scratch.buffer) scratch.buffer = std::make_unique<std::byte[]>(kPieceBytes);
+    for (std::uint64_t done = 0; done < range.length;) {
       const auto count = static_cast<std::size_t>(std::min(range.length - done, kPieceBytes));
       const std::byte* bytes = region.data() + range.offset + done;
       if (copies) {
-        Status copied = region.copy_out(range.offset + done, std::span(buffer.get(), count));
+        Status copied = region.copy_out(range.offset + done, std::span(scratch.buffer.get(), count));
         if (!copied.ok()) return copied;
-        bytes = buffer.get();
+        bytes = scratch.buffer.get();
       }
-      hash.update(bytes, count);
+      if (Status status = update(std::span(bytes, count)); !status.ok()) return status;
       done += count;
-      done_bytes_.fetch_add(count, std::memory_order_relaxed);
     }
-    sums_[index] = hash.digest();
     return Status::success();
   }
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "support/bytes.h"
+#include "support/fake_device.h"
 
 namespace weightcast::transfer {
 namespace {
@@ -138,6 +139,36 @@ TEST(Checksum, OfAFileThatWasCutShortIsAnErrorAndNoSignal) {
   const auto result = sums({region.value()}, {{0, 0, bytes.size()}});
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.status().code, Code::kIo);
+}
+
+TEST(Checksum, OfAnAcceleratorsMemoryIsOfItsBytes) {
+  using namespace std::chrono_literals;
+  const auto device = std::make_shared<test::FakeDevice>(test::DeviceFaults{.per_copy = 100us});
+  const auto other = std::make_shared<test::FakeDevice>(test::DeviceFaults{}, 1);
+  const auto first = test::device_region(device, (9 << 20) + 4321, 8);
+  const auto second = test::device_region(other, 70'000, 9);
+  const auto host = test::random_region(70'000, 10);
+  const std::vector<ChecksumRange> ranges{
+      {0, 0, first->size()}, {0, 5, 6 << 20}, {1, 1, 60'000}, {2, 3, 50'000}, {0, 7, 0}};
+  const auto result = sums({first, second, host}, ranges);
+  ASSERT_TRUE(result.ok()) << result.status().message;
+  const std::vector<const std::byte*> data{first->data(), second->data(), host->data()};
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    EXPECT_EQ(result.value()[i], XXH3_64bits(data[ranges[i].region] + ranges[i].offset, ranges[i].length)) << i;
+  }
+  EXPECT_EQ(device->unpinned, 0);
+}
+
+TEST(Checksum, OfAnAcceleratorThatFailsIsTheDriversError) {
+  for (const auto& faults :
+       {test::DeviceFaults{.copies_before_refusal = 3}, test::DeviceFaults{.copies_before_breaking = 3},
+        test::DeviceFaults{.refuses_streams = true}, test::DeviceFaults{.refuses_pins = true}}) {
+    const auto device = std::make_shared<test::FakeDevice>(faults);
+    const auto result = sums({test::device_region(device, 9 << 20, 8)}, {{0, 0, 9 << 20}});
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.status().code, Code::kDevice) << result.status().message;
+    EXPECT_EQ(device->streams, 0);
+  }
 }
 
 }  // namespace
