@@ -6,6 +6,11 @@
  * pool. A failure is an `Error` with the fields of {@link NativeFault}; `errors.ts` turns it into a public error.
  */
 import { loadNative } from './native-loader.js';
+import type { NativeAccelerators, NativeDeviceKind, NativeLimits, NativeRegion } from './native-memory.js';
+import type { NativeChecksumTask, NativeTransfer, NativeTransferOptions } from './native-transfer.js';
+
+export type * from './native-memory.js';
+export type * from './native-transfer.js';
 
 /** Fields that the addon sets on the errors that it throws or rejects with. */
 export interface NativeFault extends Error {
@@ -87,82 +92,10 @@ export interface NativeDevicePort {
   readonly dmabufReason: string;
 }
 
-/** `native/memory/limits.h`. `undefined` stands for unlimited or unknown. Bytes. */
-export interface NativeLimits {
-  readonly memlockSoft: bigint | undefined;
-  readonly memlockHard: bigint | undefined;
-  readonly ipcLock: boolean;
-  readonly available: bigint | undefined;
-  readonly hugePageSize: bigint;
-  readonly hugePagesFree: bigint;
-}
-
-/** Whose driver owns an accelerator's memory; `native/memory/device.h`. */
-export type NativeDeviceKind = 'cuda' | 'hip';
-
-/** One accelerator. */
-export interface NativeAccelerator {
-  readonly kind: NativeDeviceKind;
-  /** As its driver counts. */
-  readonly ordinal: number;
-  readonly name: string;
-  /** `0000:17:00.0`. */
-  readonly pciAddress: string;
-  /** -1 when unknown. */
-  readonly numaNode: number;
-  /** All of its memory. */
-  readonly bytes: bigint;
-  /** Whether its driver exports dma-bufs, and why not. */
-  readonly dmabuf: boolean;
-  readonly dmabufReason: string;
-}
-
-export interface NativeAccelerators {
-  readonly accelerators: readonly NativeAccelerator[];
-  /** Path and version of each driver library that was loaded, and why one has no device or could not be. */
-  readonly drivers: readonly {
-    readonly kind: NativeDeviceKind;
-    readonly path: string;
-    readonly version: string;
-    readonly reason: string;
-  }[];
-  /** The kernel's peer-memory module, for example `nvidia_peermem`; `''`: none is loaded. */
-  readonly peerMemory: string;
-}
-
 /** How a NIC gets at memory; of host memory always `host`. */
 export type NativePath = 'host' | 'dma-buf' | 'peer-memory';
 /** Which of them may be taken for an accelerator's memory; `auto` tries both in this order. */
 export type NativePathChoice = 'auto' | 'dma-buf' | 'peer-memory';
-
-/** A range of memory; freed when the handle, all registrations, transfers and windows are gone. */
-export interface NativeRegion {
-  readonly kind: 'anonymous' | 'shared' | 'file' | 'adopted' | 'device';
-  /** Of kind `device`: whose memory it is. There are no windows onto it, and `address` is for drivers and NICs only. */
-  readonly device: { readonly kind: NativeDeviceKind; readonly ordinal: number } | undefined;
-  readonly address: bigint;
-  readonly byteLength: bigint;
-  /** Bytes of a page of this mapping. */
-  readonly pageSize: number;
-  readonly writable: boolean;
-  /**
-   * A window onto the bytes, not a copy. `length` at most 4 GiB - 1 (Node 20 cannot look at more at once); the same
-   * (offset, length) gives the same ArrayBuffer. Throws OUT_OF_RANGE, INVALID_ARGUMENT (read-only region: use `read`)
-   * and CLOSED. Windows are detached by `close`.
-   */
-  view(offset: bigint, length: number): ArrayBuffer;
-  /** Copies bytes out; also of a file mapping, where a plain load could fault. Rejects with OUT_OF_RANGE, IO. */
-  read(offset: bigint, into: Uint8Array): Promise<void>;
-  /** Copies bytes in; for memory of an accelerator, too. Rejects with OUT_OF_RANGE, INVALID_ARGUMENT (read-only), DEVICE. */
-  write(offset: bigint, from: Uint8Array): Promise<void>;
-  /**
-   * Makes what NICs wrote visible to work that already runs on the region's accelerator; nothing for host memory. Once, after the
-   * last read of a pull. Rejects with DEVICE.
-   */
-  flush(): Promise<void>;
-  /** Detaches all windows and drops the handle's reference. Idempotent. */
-  close(): void;
-}
 
 /** A range registered on one NIC. */
 export interface NativeRegistration {
@@ -293,98 +226,6 @@ export interface NativeLocalPeer {
   /** A read-only mapping of buffer `index`; it outlives this handle and the seed. Rejects with INVALID_ARGUMENT, IO. */
   map(index: number): Promise<NativeRegion>;
   close(): Promise<void>;
-}
-
-export interface NativeTransferOptions {
-  /** Columns, one row a wanted range: `localOffset` is inside of `regions[region]`. All of one length. */
-  readonly remoteAddress: BigUint64Array;
-  readonly length: BigUint64Array;
-  readonly localOffset: BigUint64Array;
-  readonly region: Uint32Array;
-  readonly regions: readonly NativeRegion[];
-  /** What the peer registered, columns; index = `remoteKeys` index of an RDMA lane. */
-  readonly bufferAddress: BigUint64Array;
-  readonly bufferLength: BigUint64Array;
-  readonly lanes: readonly NativeLane[];
-  /** Largest read, bytes. */
-  readonly sliceBytes: number;
-  /** Scatter elements of one read. */
-  readonly maxSegments: number;
-  readonly merge: boolean;
-  /**
-   * Checksums of the rows that are not 0, computed while the transfer runs by so many threads behind the lanes; the outcome's
-   * `follower` has them. Absent: none. Nor are there any with `staging`, or when one of the regions is an accelerator's.
-   */
-  readonly checksums?: { readonly rows: Uint8Array; readonly threads: number };
-  /**
-   * Host memory that slices land in first, each to be copied on to where it belongs: for lanes that cannot write into a device's
-   * memory. Divided evenly among the lanes, in slots of `sliceBytes`, of which each lane needs two (else `done` rejects with
-   * INVALID_ARGUMENT). Pinned for the accelerators' drivers meanwhile. Lanes that need registrations have one, of this region; a lane's
-   * limit of segments does not count.
-   */
-  readonly staging?: NativeRegion;
-}
-
-export interface NativeLaneOutcome {
-  readonly name: string;
-  readonly bytes: bigint;
-  readonly workRequests: number;
-  /** Times that the peer ended a connection (not: one of one answer, as its kind does) and a later one answered. */
-  readonly reconnects: number;
-  /** RDMA: times that the device's port asked for something again meanwhile, for whomever. */
-  readonly retransmits: number;
-  /** RDMA: bytes of the smallest reads that slices were cut into; 0 when none was. */
-  readonly smallestRead: number;
-  readonly firstByteMs: number;
-  /** Why the lane ended early; `undefined` when it did not. */
-  readonly fault: NativeFault | undefined;
-}
-
-export interface NativeOutcome {
-  readonly bytes: bigint;
-  readonly planMs: number;
-  readonly wireMs: number;
-  readonly slices: number;
-  readonly lanes: readonly NativeLaneOutcome[];
-  /** The checksums, where some were asked for and every byte landed. */
-  readonly follower: NativeFollower | undefined;
-  /** Why not every byte landed; `undefined` on success. `done` resolves either way, so that lanes can be reported. */
-  readonly fault: NativeFault | undefined;
-}
-
-export interface NativeProgress {
-  readonly bytes: bigint;
-  readonly totalBytes: bigint;
-}
-
-export interface NativeTransfer {
-  /**
-   * Resolves after every lane returned: no byte lands afterwards. Rejects only when planning failed (OUT_OF_RANGE) or there can be no
-   * staging (INVALID_ARGUMENT, DEVICE).
-   */
-  readonly done: Promise<NativeOutcome>;
-  /** Cheap; sample it. */
-  progress(): NativeProgress;
-  /** Idempotent. `done` then resolves with a CANCELLED fault, once drained. */
-  cancel(): void;
-}
-
-/** Checksums of a transfer that has ended; `native/transfer/follower.h`. It keeps no memory alive. */
-export interface NativeFollower {
-  /** Bytes that were hashed while the transfer ran. */
-  readonly hashedBytes: bigint;
-  /**
-   * Hashes the rest: one XXH3-64 (seed 0) a row of the transfer, 0 where none was asked for. Once; throws CLOSED after that. The
-   * task's progress is of the rest. Rejects with CANCELLED, CLOSED (a region was closed meanwhile), OUT_OF_MEMORY.
-   */
-  finish(threads: number): NativeChecksumTask;
-}
-
-export interface NativeChecksumTask {
-  /** One XXH3-64 (seed 0) a range. Rejects with CANCELLED, IO, OUT_OF_RANGE. */
-  readonly done: Promise<BigUint64Array>;
-  progress(): NativeProgress;
-  cancel(): void;
 }
 
 export interface NativeModule {
