@@ -8,8 +8,11 @@
 namespace weightcast::transfer {
 namespace {
 
+/// More than any lane has under way; what is found by looking at all of them.
+constexpr std::uint64_t kMostSlots = 1024;
+
 std::uint64_t slots_of_lane(const Staging& staging, std::size_t lanes) {
-  return staging.memory->size() / lanes / staging.slot_bytes;
+  return std::min(staging.memory->size() / lanes / staging.slot_bytes, kMostSlots);
 }
 
 Status check(const Staging& staging, std::span<const memory::RegionPtr> regions, std::size_t lanes) {
