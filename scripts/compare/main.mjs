@@ -7,6 +7,7 @@ import * as perftest from './perftest.mjs';
 import * as plan from './plan.mjs';
 import * as register from './register.mjs';
 import * as small from './small.mjs';
+import * as staging from './staging.mjs';
 import * as tcp from './tcp.mjs';
 import * as ucx from './ucx.mjs';
 import { latency, loss, rails } from './two-hosts.mjs';
@@ -23,6 +24,7 @@ const comparisons = {
   rails,
   register,
   small,
+  staging,
   tcp,
   ucx,
 };
