@@ -108,13 +108,13 @@ void RunState::begin(std::function<void(const Outcome&)> finished) {
 }
 
 void RunState::run_lane(std::uint32_t index) {
-  if (staging_) return lane_returned(index, run_staged(index));
+  if (staging_) return lane_returned(index, run_staged(index, *staging_));
   start_together();
   lane_returned(index, lanes_[index]->run(*this, index));
 }
 
-Status RunState::run_staged(std::uint32_t index) {
-  auto feed = StagedFeed::open(*this, *staging_, regions_, index, lane_count());
+Status RunState::run_staged(std::uint32_t index, const Staging& staging) {
+  auto feed = StagedFeed::open(*this, staging, regions_, index, lane_count());
   if (!feed.ok()) return std::move(feed.status());
   start_together();
   Status status = lanes_[index]->run(*feed.value(), index);

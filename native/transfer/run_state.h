@@ -58,7 +58,7 @@ class RunState final : public transport::SliceFeed {
   [[nodiscard]] bool all_landed() const { return landed_count_.load() == plan_.slices.size(); }
   [[nodiscard]] bool available() const;
   void stop_locked();
-  Status run_staged(std::uint32_t index);
+  Status run_staged(std::uint32_t index, const Staging& staging);
   void start_together();
   [[nodiscard]] Status verdict() const;
 
