@@ -2,7 +2,8 @@
  * Memory that weights live in. Weights never live in the JavaScript heap: a region is native memory with a `bigint`
  * address, of any size, and JavaScript opens windows on it.
  */
-import { deviceId, deviceName, nativeDevice, type DeviceId } from './device/device.js';
+import { nativeDevice } from './device/check.js';
+import { deviceId, deviceName, type DeviceId } from './device/device.js';
 import { WeightcastError, toWeightcastError } from './errors.js';
 import { native, type NativeDeviceKind, type NativeRegion } from './native.js';
 

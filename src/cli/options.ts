@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import type { Logger } from '../observe/logger.js';
 import type { ClientSecurity } from '../security/tls-files.js';
-import { deviceList, hostAddress, integer, nonEmpty, oneOf, serverAddress } from './parse.js';
+import { parseDevice, type DeviceId } from '../device/device.js';
+import { devicePathChoices, type DevicePathChoice } from '../device/path.js';
+import { deviceList, devicesAndAccelerator, hostAddress, integer, nonEmpty, oneOf, serverAddress } from './parse.js';
 import { UsageError } from './usage-error.js';
 
 export interface CommonFlags {
@@ -154,6 +156,7 @@ export const wires = ['auto', 'rdma', 'tcp'] as const;
 export interface WireFlags<Name extends string = (typeof wires)[number]> {
   readonly transport?: Name;
   readonly device?: readonly string[];
+  readonly devicePath?: DevicePathChoice;
   readonly gidIndex?: number;
   readonly host?: string;
 }
@@ -165,8 +168,30 @@ export function addWireOptions(command: Command): Command {
 
 /** The same without `--transport`. */
 export function addPathOptions(command: Command): Command {
+  return addEndOptions(
+    command.option('--device <names>', 'RDMA devices, separated by commas (default: all with an active port)', deviceList),
+  );
+}
+
+/** The same where weights may be in an accelerator's memory. */
+export function addDevicePathOptions(command: Command): Command {
+  return addEndOptions(
+    command
+      .option(
+        '--device <names>',
+        'RDMA devices, separated by commas (default: all with an active port); and an accelerator, cuda:0 or hip:0, whose memory the weights are in',
+        devicesAndAccelerator,
+      )
+      .option(
+        '--device-path <how>',
+        "how RDMA devices get at an accelerator's memory: auto (the first that works), dma-buf, peer-memory or staging (default: auto)",
+        oneOf('a way', devicePathChoices),
+      ),
+  );
+}
+
+function addEndOptions(command: Command): Command {
   return command
-    .option('--device <names>', 'RDMA devices, separated by commas (default: all with an active port)', deviceList)
     .option('--gid-index <n>', 'GID index on every device (default: RoCEv2 over IPv4 first)', integer('a GID index', 0, 255))
     .option('--host <address>', 'address that peers reach this host at', hostAddress);
 }
@@ -185,15 +210,24 @@ export function wireOptionsOf<Name extends string>(
 ): {
   transport?: Name;
   devices?: readonly string[];
+  devicePath?: DevicePathChoice;
   gidIndex?: number;
   host?: string;
 } {
+  const devices = flags.device?.filter((name) => !name.includes(':')) ?? [];
   return {
     ...(flags.transport !== undefined && { transport: flags.transport }),
-    ...(flags.device !== undefined && { devices: flags.device }),
+    ...(devices.length > 0 && { devices }),
+    ...(flags.devicePath !== undefined && { devicePath: flags.devicePath }),
     ...(flags.gidIndex !== undefined && { gidIndex: flags.gidIndex }),
     ...(flags.host !== undefined && { host: flags.host }),
   };
+}
+
+/** The accelerator among the devices. */
+export function acceleratorOf({ device }: Pick<WireFlags, 'device'>): DeviceId | undefined {
+  const name = device?.find((each) => each.includes(':'));
+  return name === undefined ? undefined : parseDevice(name);
 }
 
 /** `--rank`, of seed, pull and sources. */

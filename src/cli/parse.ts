@@ -1,6 +1,7 @@
 /** Values of flags. Each parser returns the value or throws what commander reports as a bad value: exit code 2. */
 import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
+import { parseDevice } from '../device/device.js';
 
 const uint32Max = 0xffff_ffff;
 
@@ -129,6 +130,18 @@ export function deviceList(text: string): readonly string[] {
   }
   if (new Set(names).size !== names.length) throw new InvalidArgumentError('Expected every RDMA device once.');
   return names;
+}
+
+/** `mlx5_0,cuda:0`: names of RDMA devices, each once, and at most one accelerator, which is what has a colon in its name. */
+export function devicesAndAccelerator(text: string): readonly string[] {
+  const names = text.split(',').map((name) => name.trim());
+  const [accelerator, ...more] = names.filter((name) => name.includes(':'));
+  if (more.length > 0) throw new InvalidArgumentError('Expected at most one accelerator.');
+  if (accelerator !== undefined && parseDevice(accelerator) === undefined) {
+    throw new InvalidArgumentError('Expected an accelerator as cuda:0 (NVIDIA) or hip:0 (AMD).');
+  }
+  const rdma = names.filter((name) => name !== accelerator);
+  return rdma.length === 0 ? names : [...deviceList(rdma.join(',')), ...(accelerator === undefined ? [] : [accelerator])];
 }
 
 function isHostName(text: string): boolean {

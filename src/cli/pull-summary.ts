@@ -1,5 +1,6 @@
 /** What `pull` prints at its end. */
-import type { PullOutput, PullResult } from '../target/index.js';
+import type { DeviceMemory } from '../device/path.js';
+import type { PullResult } from '../target/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
 import { phasesText } from './seed-summary.js';
 
@@ -10,11 +11,12 @@ export function pullSummaryLines(result: PullResult): string[] {
     ['tensors', `${formatCount(result.tensors)}, ${formatBytes(result.bytes)}`],
     ['transport', transportText(result)],
     ...(result.transport === 'rdma' ? [['devices', devicesText(result)]] : []),
+    ...(result.deviceMemory === undefined ? [] : [['accelerator', deviceMemoryText(result.deviceMemory)]]),
     ['speed', `${result.wireGBps.toFixed(3)} GB/s on the wire, ${formatMs(result.totalMs)} in all`],
     ['requests', formatCount(result.workRequests)],
     ['phases', phasesText(result.phases)],
     ['verified', verifiedText(result)],
-    ['output', outputText(result.output)],
+    ['output', outputText(result)],
   ];
   const lanes = result.lanes.map((lane) => [
     `  ${lane.name}`,
@@ -71,7 +73,13 @@ export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'ver
   return `${part} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}${sample}${early}`;
 }
 
-function outputText(output: PullOutput): string {
+/** `cuda:0, by dma-buf`, `cuda:0, through host memory (staging): …`. */
+export function deviceMemoryText({ devices, path, reason }: DeviceMemory): string {
+  const way = path === 'staging' ? 'through host memory (staging)' : `by ${path}`;
+  return `${devices.join(', ')}, ${way}${reason === '' ? '' : `: ${reason}`}`;
+}
+
+function outputText({ output, deviceMemory }: PullResult): string {
   switch (output.kind) {
     case 'directory':
       return `${output.path} (${formatCount(output.files.length)} files)`;
@@ -80,6 +88,7 @@ function outputText(output: PullOutput): string {
     case 'mapped':
       return `${formatCount(output.regions.length)} mappings of the seed's memory, now closed`;
     case 'memory':
+      return deviceMemory === undefined ? 'memory' : `memory of ${deviceMemory.devices.join(', ')}, held until a signal ends this process`;
     case 'tensors':
       return 'memory';
     case 'discard':

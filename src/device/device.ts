@@ -1,5 +1,4 @@
 /** Which accelerator is meant: `{ cuda: 0 }` in programs, `cuda:0` in text. */
-import { WeightcastError } from '../errors.js';
 import type { NativeDeviceKind } from '../native.js';
 
 /** An accelerator of this machine, by its driver and as that driver counts: NVIDIA's `cuda`, AMD's `hip`. */
@@ -13,17 +12,6 @@ export interface NativeDeviceId {
 
 /** More than any driver enumerates. */
 const largestOrdinal = 1023;
-
-/**
- * @param what begins the message: the call and the option.
- * @throws ERR_INVALID_ARGUMENT for anything but one kind with an ordinal.
- */
-export function nativeDevice(device: DeviceId, what: string): NativeDeviceId {
-  const entries = typeof device === 'object' ? Object.entries(device as Readonly<Record<string, unknown>>) : [];
-  const [kind, ordinal] = entries[0] ?? [];
-  if (entries.length === 1 && (kind === 'cuda' || kind === 'hip') && isOrdinal(ordinal)) return { kind, ordinal };
-  throw new WeightcastError('ERR_INVALID_ARGUMENT', `${what}: expected { cuda: 0 } or { hip: 0 } but received ${JSON.stringify(device)}`);
-}
 
 export function deviceId({ kind, ordinal }: NativeDeviceId): DeviceId {
   return kind === 'cuda' ? { cuda: ordinal } : { hip: ordinal };
@@ -42,6 +30,7 @@ export function parseDevice(text: string): DeviceId | undefined {
   return deviceId({ kind: kind as NativeDeviceKind, ordinal });
 }
 
-function isOrdinal(value: unknown): value is number {
+/** Whether it can be one. */
+export function isOrdinal(value: unknown): value is number {
   return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= largestOrdinal;
 }

@@ -1,8 +1,11 @@
 /** What a seed serves: regions, the tensors inside of them, and the files that go with them. */
 import { open } from 'node:fs/promises';
-import { WeightcastError } from '../errors.js';
+import { availableParallelism } from 'node:os';
+import type { DeviceId } from '../device/device.js';
+import { WeightcastError, toWeightcastError } from '../errors.js';
 import { tensorBytes } from '../model/dtypes.js';
 import type { Model } from '../model/model.js';
+import { native } from '../native.js';
 import { Region } from '../region.js';
 
 export interface ContentTensor {
@@ -47,17 +50,21 @@ export interface SeedContent {
   close(): void;
 }
 
-/** Maps a model's files: one region a weight file, straight from the page cache. */
-export async function contentOfModel(model: Model): Promise<SeedContent> {
+/** Maps a model's files, one region a weight file, straight from the page cache; with `on`, copies of them in that accelerator's memory. */
+export async function contentOfModel(model: Model, on?: DeviceId): Promise<SeedContent> {
   const regions: Region[] = [];
+  const loaded: Region[] = [];
   const regionOfFile: number[] = [];
   const close = (): void => {
-    for (const region of regions) region.close();
+    for (const region of [...regions, ...loaded]) region.close();
   };
   try {
     for (const file of model.weightFiles) {
       regionOfFile.push(regions.length);
-      if (file.dataBytes > 0n) regions.push(await Region.mapFile(file.path, file.dataOffset, file.dataBytes));
+      if (file.dataBytes === 0n) continue;
+      const mapped = await Region.mapFile(file.path, file.dataOffset, file.dataBytes);
+      regions.push(mapped);
+      if (on !== undefined) loaded.push((regions[regions.length - 1] = await loadedOnto(on, mapped)));
     }
   } catch (error) {
     close();
@@ -75,6 +82,19 @@ export async function contentOfModel(model: Model): Promise<SeedContent> {
   }));
   const modelFiles = model.modelFiles.map(({ name, path, size }) => ({ name, size, open: () => openFile(path) }));
   return { regions, tensors, weightFiles: model.weightFiles, modelFiles, close };
+}
+
+/** The mapping is closed. */
+async function loadedOnto(on: DeviceId, mapped: Region): Promise<Region> {
+  const region = await Region.allocateOn(on, mapped.byteLength);
+  try {
+    await native().copyRegion(mapped.handle, region.handle, availableParallelism());
+  } catch (error) {
+    region.close();
+    throw toWeightcastError(error, { doing: 'cannot load a weight file into the memory of an accelerator' });
+  }
+  mapped.close();
+  return region;
 }
 
 async function openFile(path: string): Promise<AsyncIterable<Buffer>> {

@@ -1,4 +1,6 @@
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
+import type { DeviceId } from '../device/device.js';
+import type { DeviceMemory, DevicePathChoice } from '../device/path.js';
 import type { WeightcastError } from '../errors.js';
 import type { Pod } from '../metadata/client.js';
 import type { Topology } from '../metadata/selection/index.js';
@@ -40,6 +42,14 @@ export interface SeedOptions {
   readonly devices?: readonly string[];
   /** GID index of every device; default: RoCEv2 over IPv4 first. */
   readonly gidIndex?: number;
+  /** {@link seedModel}: load the files into this accelerator's memory, and offer them from there. Default: files are mapped. */
+  readonly on?: DeviceId;
+  /**
+   * How NICs get at weights in an accelerator's memory. `auto` (default): the first that works, see {@link SeedSummary.deviceMemory};
+   * with `staging`, and without RDMA, a copy in host memory is offered. `dma-buf` and `peer-memory` make it an error when they do not
+   * work.
+   */
+  readonly devicePath?: DevicePathChoice;
   /** The address that peers reach this host at. Default: the one with the route to the outside. */
   readonly host?: string;
   /** XXH3-64 of each tensor, computed before publishing and verified by targets. Default true. */
@@ -52,7 +62,7 @@ export interface SeedOptions {
   readonly manifest?: ManifestMode;
   /**
    * What the weights are laid out for: `cuda`, `xpu`, …. Default `''`, unknown, which fits every target but those that name an
-   * accelerator and want quantised weights: these take no risk.
+   * accelerator and want quantised weights: these take no risk. Weights in the memory of one are its own unless this says otherwise.
    */
   readonly accelerator?: string;
   /** Where this seed runs, for targets that prefer near ones: domain → value, for example `{ block: 'b1', rack: 'r3' }`. */
@@ -147,10 +157,15 @@ export interface SeedSummary {
   readonly transportReason: string;
   readonly tensors: number;
   readonly bytes: bigint;
-  /** `memory`: the caller's own; `mapped`: straight from the page cache; `copied`: into memory that can be pinned. */
-  readonly backing: 'memory' | 'mapped' | 'copied';
-  /** Why files were copied; `''` when they were not. */
+  /**
+   * `memory`: the caller's own; `mapped`: straight from the page cache; `copied`: into host memory that can be pinned; `device`: of an
+   * accelerator, which is read there.
+   */
+  readonly backing: 'memory' | 'mapped' | 'copied' | 'device';
+  /** Why files, or an accelerator's memory, were copied; `''` when they were not. */
   readonly copiedBecause: string;
+  /** How weights in the memory of accelerators are read; absent where none are. */
+  readonly deviceMemory?: DeviceMemory;
   /** Memory regions registered on each device. */
   readonly registrations: number;
   /** Milliseconds of each phase. */

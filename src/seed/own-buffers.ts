@@ -1,4 +1,7 @@
 /** A program's own tensors as seed content: JavaScript buffers, parts of regions, raw addresses. */
+import { spansOf } from '../device/allocations.js';
+import { nativeDevice } from '../device/check.js';
+import type { NativeDeviceId } from '../device/device.js';
 import { WeightcastError } from '../errors.js';
 import { parseDtype } from '../model/dtypes.js';
 import { flatShape } from '../model/flat-shape.js';
@@ -12,13 +15,15 @@ interface Located {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly bytes: bigint;
-  readonly home: { readonly region: Region } | { readonly buffer: ArrayBuffer } | { readonly address: true };
+  readonly home: Home;
   /** Bytes from the home's start; the address itself for raw memory. */
   readonly offset: bigint;
 }
 
-/** @throws ERR_INVALID_ARGUMENT naming the tensor. */
-export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
+type Home = { readonly region: Region } | { readonly buffer: ArrayBuffer } | { readonly address: true } | { readonly device: NativeDeviceId };
+
+/** @throws ERR_INVALID_ARGUMENT naming the tensor; of memory of accelerators, ERR_ACCELERATOR_UNAVAILABLE, ERR_ACCELERATOR. */
+export async function contentOfTensors(tensors: readonly SeedTensor[]): Promise<SeedContent> {
   const seen = new Set<string>();
   const located = tensors.map((tensor) => locate(tensor, seen));
   const regions: Region[] = [];
@@ -36,6 +41,7 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
 
   const ofHome = new Map<Region | ArrayBuffer, number>();
   const raw: Located[] = [];
+  const onDevices: (Located & { readonly device: NativeDeviceId; readonly address: bigint })[] = [];
   for (const tensor of located) {
     if (tensor.bytes === 0n) {
       place(tensor, 0, 0n);
@@ -43,6 +49,10 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
     }
     if ('address' in tensor.home) {
       raw.push(tensor);
+      continue;
+    }
+    if ('device' in tensor.home) {
+      onDevices.push({ ...tensor, device: tensor.home.device, address: tensor.offset });
       continue;
     }
     const key = 'region' in tensor.home ? tensor.home.region : tensor.home.buffer;
@@ -66,15 +76,19 @@ export function contentOfTensors(tensors: readonly SeedTensor[]): SeedContent {
     for (const tensor of raw.slice(first, next)) place(tensor, index, tensor.offset - start);
     first = next;
   }
-  return {
-    regions,
-    tensors: placed,
-    weightFiles: [],
-    modelFiles: [],
-    close: () => {
-      for (const region of owned) region.close();
-    },
+  const close = (): void => {
+    for (const region of owned) region.close();
   };
+  try {
+    for (const span of await spansOf(onDevices, 'seedTensors')) {
+      const index = own(await Region.fromDeviceAddress(span.device.kind, span.address, span.bytes, { writable: false }));
+      for (const tensor of span.members) place(tensor, index, tensor.address - span.address);
+    }
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { regions, tensors: placed, weightFiles: [], modelFiles: [], close };
 }
 
 function locate(tensor: SeedTensor, seen: Set<string>): Located {
@@ -108,5 +122,6 @@ function locate(tensor: SeedTensor, seen: Set<string>): Located {
     }
     return { name, dtype, shape, bytes, home: { region: data.region }, offset: data.offset };
   }
-  return { name, dtype, shape, bytes, home: { address: true }, offset: data.address };
+  const home = 'device' in data ? { device: nativeDevice(data.device, `seedTensors: the memory of tensor ${name}`) } : ({ address: true } as const);
+  return { name, dtype, shape, bytes, home, offset: data.address };
 }

@@ -15,7 +15,7 @@ import { contentOfTensors } from './own-buffers.js';
  * devices throw (with transport `rdma`), ERR_ABORTED. Nothing stays open or published then.
  */
 export function seedModel(path: string, options: SeedOptions): Promise<Seed> {
-  return Seed.open(async () => contentOfModel(await openModel(path)), options);
+  return Seed.open(async () => contentOfModel(await openModel(path), options.on), options);
 }
 
 /**
@@ -24,7 +24,7 @@ export function seedModel(path: string, options: SeedOptions): Promise<Seed> {
  */
 export function seedTensors(tensors: readonly SeedTensor[] | (() => readonly SeedTensor[]), options: SeedOptions): Promise<Seed> {
   // A function is asked after `prepare`, which may replace the tensors.
-  return Seed.open(() => Promise.resolve(contentOfTensors(typeof tensors === 'function' ? tensors() : tensors)), options);
+  return Seed.open(() => contentOfTensors(typeof tensors === 'function' ? tensors() : tensors), options);
 }
 
 /** Weights on offer. Its JavaScript only heartbeats; reads are served by NICs or native threads. */

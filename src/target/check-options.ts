@@ -1,3 +1,4 @@
+import { devicePathChoices } from '../device/path.js';
 import { WeightcastError } from '../errors.js';
 import { parseAddress } from '../handshake/index.js';
 import { parseDtype, tensorBytes } from '../model/dtypes.js';
@@ -18,8 +19,22 @@ export function checkOptions(options: PullOptions): void {
   if (transferTimeoutMs !== undefined && !(transferTimeoutMs > 0)) {
     throw wrong(`Expected a positive number of milliseconds for transferTimeoutMs but received ${String(transferTimeoutMs)}`);
   }
+  checkDevicePath(options);
   if (kind === 'server') checkMaxSources(options as { readonly maxSources?: number });
   if (kind === 'session') checkSession((options as FromSession).session);
+}
+
+/** A way to an accelerator's memory that can be had over RDMA only, or is for no accelerator. */
+function checkDevicePath({ into, devicePath = 'auto', transport = 'auto' }: PullOptions): void {
+  if (!devicePathChoices.includes(devicePath)) {
+    throw wrong(`pull: expected ${devicePathChoices.join(', ')} for devicePath but received ${JSON.stringify(devicePath)}`);
+  }
+  if (devicePath === 'auto') return;
+  const onDevice = into.kind === 'tensors' || ('on' in into && into.on !== undefined);
+  if (!onDevice) throw wrong(`pull: devicePath "${devicePath}" is for an accelerator's memory, and these weights do not go into one`);
+  if (devicePath !== 'staging' && (transport === 'tcp' || transport === 'local')) {
+    throw wrong(`pull: devicePath "${devicePath}" needs RDMA, and transport "${transport}" was asked for; it stages`);
+  }
 }
 
 function checkMapped({ transport = 'auto', verify }: PullOptions): void {

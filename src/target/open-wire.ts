@@ -1,8 +1,10 @@
 /** From "both sides have this transport" to lanes that read. */
-import { WeightcastError } from '../errors.js';
+import { climb, isRefusal } from '../device/ladder.js';
+import { devicesOf, type DeviceMemory, type DevicePathChoice } from '../device/path.js';
+import { toWeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
-import type { NativeNic, NativeRegistration } from '../native.js';
-import { connectRdma, registerLocal } from './connect-rdma.js';
+import type { NativeRegistration } from '../native.js';
+import { connectRdma, registerLocal, rdmaSliceBytes } from './connect-rdma.js';
 import { connectLocal } from './connect-local.js';
 import { connectTcp } from './connect-tcp.js';
 import type { Connection, ConnectOptions } from './connection.js';
@@ -12,12 +14,17 @@ import type { LocalEnd } from './local-end.js';
 import type { Transport } from './options.js';
 import type { PullClock } from './progress.js';
 import type { Scope } from './scope.js';
+import { openStaging, type Staging } from './staging.js';
 
 export interface WireSetup {
   readonly local: LocalEnd;
   readonly descriptor: SegmentDescriptor;
   readonly placement: Placement;
   readonly asked: Transport;
+  /** How NICs may get at the memory of accelerators. */
+  readonly devicePath: DevicePathChoice;
+  /** Largest read; `undefined`: what is worth it with this peer. */
+  readonly sliceBytes: number | undefined;
   readonly options: ConnectOptions;
 }
 
@@ -25,12 +32,18 @@ export interface WireSetup {
 export interface OpenWire {
   readonly connection: Connection;
   readonly decision: TransportDecision;
+  /** Largest read, bytes. */
+  readonly sliceBytes: number;
+  /** Where reads land first; `undefined`: where they belong. */
+  readonly staging: Staging | undefined;
+  /** How accelerators' memory is reached; `undefined` where there is none. */
+  readonly deviceMemory: DeviceMemory | undefined;
 }
 
 /** Registers what is read into, where the transport needs it, and connects. What it opens goes to `scope`. */
 export async function openWire(decided: TransportDecision, setup: WireSetup, clock: PullClock, scope: Scope): Promise<OpenWire> {
   const { local, descriptor, options } = setup;
-  const { decision, registrations } = await clock.phase('register', () => pin(decided, setup, scope));
+  const { decision, registrations, deviceMemory, ...pinned } = await clock.phase('register', () => pin(decided, setup, scope));
   const connection = await clock.phase('connect', () =>
     decision.transport === 'local'
       ? Promise.resolve(connectLocal(decision.peer))
@@ -39,33 +52,68 @@ export async function openWire(decided: TransportDecision, setup: WireSetup, clo
         : connectTcp(descriptor, options),
   );
   scope.add(() => connection.close());
-  return { connection, decision };
+  const slice = Math.min(setup.sliceBytes ?? connection.sliceBytes, connection.maxMessage);
+  const staging =
+    deviceMemory?.path === 'staging'
+      ? (pinned.staging ?? (await openStaging(connection.transport, connection.lanes.length, slice, scope)))
+      : undefined;
+  return { connection, decision, sliceBytes: staging?.slotBytes ?? slice, staging, deviceMemory };
 }
 
+/** What lanes write into, registered where they need that. */
 interface Pinned {
   readonly decision: TransportDecision;
   readonly registrations: readonly (readonly NativeRegistration[])[];
+  readonly deviceMemory: DeviceMemory | undefined;
+  readonly staging?: Staging;
 }
 
 async function pin(decision: TransportDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
-  if (decision.transport !== 'rdma') return { decision, registrations: [] };
-  const nics: NativeNic[] = decision.pairs.map((pair) => pair.nic);
+  if (decision.transport !== 'rdma') return unpinned(decision, setup);
   try {
-    const registrations = await registerLocal(nics, setup.placement.regions, spansOf(setup.placement));
+    return await pinForRdma(decision, setup, scope);
+  } catch (error) {
+    return unpinned(withoutPinning(error, setup), setup);
+  }
+}
+
+/** What is not RDMA writes with the processor, which cannot write into an accelerator's memory. */
+function unpinned(decision: TransportDecision, { placement, devicePath }: WireSetup): Pinned {
+  const devices = devicesOf(placement.regions);
+  const reason = devicePath === 'staging' ? '' : `only RDMA writes into an accelerator's memory, and this is ${decision.transport}`;
+  return { decision, registrations: [], deviceMemory: devices.length === 0 ? undefined : { devices, path: 'staging', reason } };
+}
+
+async function pinForRdma(decision: TransportDecision & { readonly transport: 'rdma' }, setup: WireSetup, scope: Scope): Promise<Pinned> {
+  const { placement, devicePath } = setup;
+  const nics = decision.pairs.map((pair) => pair.nic);
+  const spans = spansOf(placement);
+  const registered = async (made: Promise<NativeRegistration[][]>): Promise<NativeRegistration[][]> => {
+    const registrations = await made;
     scope.add(async () => {
       await Promise.all(registrations.flat().map((registration) => registration.close()));
     });
-    return { decision, registrations };
-  } catch (error) {
-    return { decision: withoutPinning(error, setup), registrations: [] };
+    return registrations;
+  };
+  const devices = devicesOf(placement.regions);
+  if (devices.length === 0) {
+    const registrations = await registered(registerLocal(nics, placement.regions, spans, 'auto'));
+    return { decision, registrations, deviceMemory: undefined };
   }
+  const climbed = await climb(devicePath, (path) => registered(registerLocal(nics, placement.regions, spans, path)));
+  const deviceMemory = { devices, path: climbed.path, reason: climbed.reason };
+  if (climbed.path !== 'staging') return { decision, registrations: climbed.registered, deviceMemory };
+  const slice = Math.min(setup.sliceBytes ?? rdmaSliceBytes, ...nics.map((nic) => nic.maxMessage));
+  const staging = await openStaging('rdma', nics.length, slice, scope);
+  const { handle } = staging.region;
+  const whole = [{ offset: 0n, length: handle.byteLength }];
+  return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging };
 }
 
 /** Memory that cannot be pinned is a reason for TCP, where `auto` may choose and the seed offers it; as for seeds. */
 function withoutPinning(error: unknown, { asked, descriptor }: WireSetup): TransportDecision {
-  const pinning = error instanceof WeightcastError && ['ERR_MEMLOCK_LIMIT', 'ERR_REGISTRATION'].includes(error.code);
-  if (!pinning || asked !== 'auto' || tcpPort(descriptor) === 0) throw error;
-  return { transport: 'tcp', reason: error.message };
+  if (!isRefusal(error) || asked !== 'auto' || tcpPort(descriptor) === 0) throw error;
+  return { transport: 'tcp', reason: toWeightcastError(error).message };
 }
 
 /** The part of each region that is read into. */

@@ -1,3 +1,5 @@
+import type { DeviceId } from '../device/device.js';
+import type { DeviceMemory, DevicePathChoice } from '../device/path.js';
 import type { SourceAttempt } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { Region, TensorMemory } from '../region.js';
@@ -24,20 +26,20 @@ export interface TargetTensor extends ExpectedTensor {
  * Where the weights go.
  * - `directory`: safetensors files and the model's other files, appearing all at once when every byte is verified.
  * - `shared`: one safetensors file in POSIX shared memory, `/dev/shm/NAME`, read into without a copy.
- * - `memory`: a region that the result hands over; the caller closes it.
- * - `tensors`: the caller's own buffers.
+ * - `memory`: a region that the result hands over; the caller closes it. `on`: of an accelerator, for example `{ cuda: 0 }`.
+ * - `tensors`: the caller's own buffers, of the host or of accelerators.
  * - `mapped`: nowhere: the tensors stay in the memory of a seed of this host, and the result hands over read-only mappings, which the
  *   caller closes. Only from a seed of files or shared memory, over the transport `local`. Ready without reading anything; so
  *   nothing is compared unless `verify` is `true`.
- * - `discard`: memory that is dropped; for measuring.
+ * - `discard`: memory that is dropped, of an accelerator with `on`; for measuring.
  */
 export type Destination =
   | { readonly kind: 'directory'; readonly path: string }
   | { readonly kind: 'shared'; readonly name: string }
-  | { readonly kind: 'memory' }
+  | { readonly kind: 'memory'; readonly on?: DeviceId }
   | { readonly kind: 'mapped' }
   | { readonly kind: 'tensors'; readonly tensors: readonly TargetTensor[] }
-  | { readonly kind: 'discard' };
+  | { readonly kind: 'discard'; readonly on?: DeviceId };
 
 /**
  * How bytes come: `rdma`, `tcp`, or `local` from a seed of the same host, without a wire. `auto`: local where the seed is on this host
@@ -71,6 +73,11 @@ export interface PullSettings {
   /** RDMA devices to use; default all with an active port. */
   readonly devices?: readonly string[];
   readonly gidIndex?: number;
+  /**
+   * How NICs get at an accelerator's memory that is read into. `auto` (default): the first that works, see
+   * {@link PullResult.deviceMemory}; `dma-buf` and `peer-memory` make it an error when they do not, and need RDMA.
+   */
+  readonly devicePath?: DevicePathChoice;
   /** The address under which the seed may call back (old Mooncake seeds do). Default: the one with the route outside. */
   readonly host?: string;
   /**
@@ -199,6 +206,8 @@ export interface PullResult {
   readonly wireGBps: number;
   /** Memory regions registered on each device. */
   readonly registrations: number;
+  /** How the memory of accelerators was reached; absent where none was read into. */
+  readonly deviceMemory?: DeviceMemory;
   /** Longest time that the event loop was blocked while bytes were on the wire, ms. */
   readonly eventLoopMaxDelayMs: number;
   /** What was compared with the seed's checksums, or read twice; `undefined` when nothing was. */

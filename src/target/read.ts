@@ -1,6 +1,7 @@
 /** The bytes of one source: from its descriptor to a destination that has them all. */
-import { hashingOf, type Hashing } from '../checksum.js';
-import { WeightcastError } from '../errors.js';
+import type { Hashing } from '../checksum.js';
+import { deviceName } from '../device/device.js';
+import { WeightcastError, toWeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
 import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
@@ -13,12 +14,12 @@ import { firstRead } from './first-read.js';
 import { confirm, explained, type ReadBy } from './freshness.js';
 import type { LocalEnd } from './local-end.js';
 import { openWire, type OpenWire } from './open-wire.js';
-import type { PullResult, PullSettings } from './options.js';
+import type { PullResult, PullSettings, Transport } from './options.js';
 import { mapTensors } from './mapped.js';
 import type { PullClock } from './progress.js';
 import { Scope } from './scope.js';
 import { comparisonOf, verify, type Comparison } from './verify.js';
-import { nothingRead, transfer, type WireResult } from './wire.js';
+import { hashingLater, nothingRead, transfer, type WireResult } from './wire.js';
 
 /** Defaults of {@link PullSettings}, with their reasons there. */
 const defaults = { readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000 };
@@ -72,7 +73,7 @@ async function readAll(readBy: Described, { writer, ...shared }: ReadContext): P
   const { descriptor, source } = readBy;
   if (writer === undefined) return mapAll(readBy, shared);
   const context = { ...shared, writer };
-  const asked = context.options.transport ?? 'auto';
+  const asked = transportAsked(context.options);
   if (asked === 'rdma' || asked === 'tcp')
     return readBytes(readBy, decideTransport(asked, context.rails, descriptor, source.peer), context);
   const { peer, reason } = await context.clock.phase('connect', () => openLocal(asked, descriptor, source.peer));
@@ -105,7 +106,8 @@ async function mapAll({ source, descriptor }: Described, context: Omit<ReadConte
       await releaseLease(source);
       const mappedNote = verified === undefined ? ['nothing was compared: the tensors were mapped, not read'] : [];
       const notes = [...source.notes, ...sampleNote(verified), ...mappedNote];
-      const opened = { connection: { ...connectLocal(seed), lanes: [] }, decision };
+      const connection = { ...connectLocal(seed), lanes: [] };
+      const opened = { connection, decision, sliceBytes: connection.sliceBytes, staging: undefined, deviceMemory: undefined };
       const { placement, output } = mapped;
       return { source, placement, wire: nothingRead(source.catalog.bytes), opened, verified, output, notes };
     } catch (error) {
@@ -126,19 +128,20 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
   const { source, descriptor } = readBy;
   const { options, local, clock } = context;
   const { catalog, peer } = source;
-  const asked = options.transport ?? 'auto';
+  const { sliceBytes, devicePath = 'auto' } = options;
+  const setup = { local, descriptor, asked: transportAsked(options), devicePath, sliceBytes, options: connectOptions(options, peer) };
 
   const writer = context.writer();
   try {
     const prepared = await clock.phase('prepare', () => writer.prepare(catalog));
-    const readInto: ReadInto = (placement, checksums) =>
-      readOnce(decided, { local, descriptor, placement, asked, options: connectOptions(options, peer) }, checksums, context);
+    const readInto: ReadInto = (placement, checksums) => readOnce(decided, { ...setup, placement }, checksums, context);
     const known = options.verify === 'twice' ? await readFirst(prepared, readInto, peer, context) : new Map<CatalogTensor, CatalogTensor>();
     const withChecksums = (tensors: readonly CatalogTensor[]): CatalogTensor[] => tensors.map((tensor) => known.get(tensor) ?? tensor);
     const placement = { ...prepared, tensors: withChecksums(prepared.tensors) };
     const comparison = comparisonOf(placement, extentOf(options));
     const { opened, wire } = await readInto(placement, comparison.rows);
     const held = await releaseLease(source);
+    await flushOnce(prepared.regions, opened);
     const verified = await clock.phase('verify', async () => {
       if (!isVouchedFor(source, placement, options)) await confirm(readBy, reconnectsOf(wire), options.signal);
       return verifyRows(placement, comparison, wire.hashing, peer, context);
@@ -160,6 +163,22 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
   } catch (error) {
     await writer.abandon();
     throw error;
+  }
+}
+
+/** Whoever asks for a way on which NICs write into an accelerator asks for RDMA. */
+function transportAsked({ transport = 'auto', devicePath = 'auto' }: PullSettings): Transport {
+  return transport === 'auto' && (devicePath === 'dma-buf' || devicePath === 'peer-memory') ? 'rdma' : transport;
+}
+
+/** After the last read, so that work which already runs on an accelerator sees what NICs wrote there; each device once. */
+async function flushOnce(regions: Placement['regions'], { deviceMemory }: OpenWire): Promise<void> {
+  if (deviceMemory === undefined || deviceMemory.path === 'staging') return;
+  const oneEach = new Map(regions.flatMap((region) => (region.device === undefined ? [] : [[deviceName(region.device), region] as const])));
+  try {
+    await Promise.all([...oneEach.values()].map((region) => region.flush()));
+  } catch (error) {
+    throw toWeightcastError(error, { doing: 'cannot make what was read visible to its accelerator' });
   }
 }
 
@@ -218,15 +237,14 @@ function connectOptions(options: PullSettings, peer: string): Parameters<typeof 
 }
 
 function transferAll(
-  { connection }: OpenWire,
+  opened: OpenWire,
   placement: Placement,
   checksums: readonly number[],
   peer: string,
   { options, clock }: Omit<ReadContext, 'writer'>,
 ): Promise<WireResult> {
   return withinBudget(options.transferTimeoutMs, options.signal, peer, (signal) =>
-    transfer(connection, placement, {
-      sliceBytes: options.sliceBytes,
+    transfer(opened, placement, {
       merge: options.perTensor !== true,
       checksums,
       peer,
@@ -263,11 +281,7 @@ function verifyMapped(
   peer: string,
   context: Parameters<typeof verifyRows>[4],
 ): Promise<PullResult['verified']> {
-  const ranges = comparison.rows.map((row) => ({
-    ...(placement.at[row] ?? { region: 0, offset: 0n }),
-    bytes: placement.tensors[row]?.bytes ?? 0n,
-  }));
-  return verifyRows(placement, comparison, hashingOf(placement.regions, ranges), peer, context);
+  return verifyRows(placement, comparison, hashingLater(placement, comparison.rows), peer, context);
 }
 
 function verifyRows(

@@ -19,15 +19,21 @@ export async function wipe(
 ): Promise<void> {
   using zeros = await Region.allocate(piece, { hugePages: 'never' });
   for (const { region, offset, bytes } of joined(ranges)) {
-    const start = (regions[region]?.address ?? 0n) + offset;
+    const memory = regions[region];
+    const start = (memory?.address ?? 0n) + offset;
     for (let done = 0n; done < bytes; done += piece) {
       throwIfAborted(signal, 'wipe');
       const step = bytes - done < piece ? bytes - done : piece;
       using from = Region.fromAddress(zeros.address, step, { writable: false });
-      using into = Region.fromAddress(start + done, step);
+      using into = await partOf(memory, start + done, step);
       await native().copyRegion(from.handle, into.handle, availableParallelism());
     }
   }
+}
+
+async function partOf(memory: NativeRegion | undefined, address: bigint, bytes: bigint): Promise<Region> {
+  const device = memory?.device;
+  return device === undefined ? Region.fromAddress(address, bytes) : Region.fromDeviceAddress(device.kind, address, bytes);
 }
 
 /** Neighbours as one. */

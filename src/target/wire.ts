@@ -1,19 +1,18 @@
 /** The wire phase: one native transfer, sampled. */
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { hashingBehind, type Hashing } from '../checksum.js';
+import { hashingBehind, hashingOf, type Hashing } from '../checksum.js';
 import { WeightcastError, toWeightcastError } from '../errors.js';
 import { native, type NativeOutcome, type NativeTransferOptions } from '../native.js';
 import { settled } from '../native-task.js';
 import type { Connection } from './connection.js';
 import type { Placement } from './destinations/index.js';
+import type { OpenWire } from './open-wire.js';
 
 /** Resolution of the event loop's watch, ms: blocks much shorter than that are seen by chance. Each look wakes the thread, which on a busy processor takes time from the lanes. */
 const WATCH_MS = 100;
 
 export interface WireOptions {
-  /** Largest read; `undefined`: what is worth it with this peer. */
-  readonly sliceBytes: number | undefined;
   readonly merge: boolean;
   /** Tensors, by index, whose checksums are wanted. */
   readonly checksums: readonly number[];
@@ -34,8 +33,14 @@ export interface WireResult {
  * Reads every tensor of the placement. Settles only when no byte can land any more.
  * @throws ERR_ABORTED, ERR_PEER_LOST, ERR_REMOTE_ACCESS, ERR_STALLED, ERR_PROTOCOL, ERR_VERBS.
  */
-export async function transfer(connection: Connection, placement: Placement, options: WireOptions): Promise<WireResult> {
+export async function transfer(
+  { connection, sliceBytes, staging, deviceMemory }: Pick<OpenWire, 'connection' | 'sliceBytes' | 'staging' | 'deviceMemory'>,
+  placement: Placement,
+  options: WireOptions,
+): Promise<WireResult> {
   const columns = columnsOf(placement);
+  // Behind the lanes the processor hashes what it can load.
+  const behind = deviceMemory === undefined ? options.checksums : [];
   const watch = monitorEventLoopDelay({ resolution: WATCH_MS });
   watch.enable();
   const running = native().startTransfer({
@@ -44,17 +49,18 @@ export async function transfer(connection: Connection, placement: Placement, opt
     bufferAddress: connection.bufferAddress,
     bufferLength: connection.bufferLength,
     lanes: connection.lanes.map((open) => open.lane),
-    sliceBytes: Math.min(options.sliceBytes ?? connection.sliceBytes, connection.maxMessage),
+    sliceBytes,
     maxSegments: connection.maxSegments,
     merge: options.merge,
-    ...checksumsWanted(options.checksums, placement.tensors.length, connection),
+    ...checksumsWanted(behind, placement.tensors.length, connection),
+    ...(staging !== undefined && { staging: staging.region.handle }),
   });
   try {
     const outcome = await settled(running, options.signal, options.onProgress).catch((error: unknown) => {
       throw toWeightcastError(error, { doing: 'cannot plan the reads', peer: options.peer });
     });
     if (outcome.fault !== undefined) throw failed(outcome, options);
-    const hashing = outcome.follower === undefined ? nothingHashed : hashingBehind(outcome.follower, options.checksums);
+    const hashing = outcome.follower === undefined ? hashingLater(placement, options.checksums) : hashingBehind(outcome.follower, behind);
     return { outcome, hashing, eventLoopMaxDelayMs: Math.max(0, watch.max / 1e6 - WATCH_MS) };
   } finally {
     watch.disable();
@@ -65,6 +71,14 @@ export async function transfer(connection: Connection, placement: Placement, opt
 export function nothingRead(bytes: bigint): WireResult {
   const outcome = { bytes, planMs: 0, wireMs: 0, slices: 0, lanes: [], follower: undefined, fault: undefined };
   return { outcome, hashing: nothingHashed, eventLoopMaxDelayMs: 0 };
+}
+
+/** Of tensors where they landed. */
+export function hashingLater({ regions, tensors, at }: Placement, rows: readonly number[]): Hashing {
+  return hashingOf(
+    regions,
+    rows.map((row) => ({ ...(at[row] ?? { region: 0, offset: 0n }), bytes: tensors[row]?.bytes ?? 0n })),
+  );
 }
 
 const nothingHashed: Hashing = { hashedBytes: 0n, finish: () => Promise.resolve(new BigUint64Array()) };

@@ -1,11 +1,14 @@
 /** `weightcast pull`: read a source's weights. */
 import { Option, type Command } from 'commander';
 import type { Logger } from '../../observe/logger.js';
+import type { Region } from '../../region.js';
 import type { Destination, PullOptions, PullResult, Transport } from '../../target/index.js';
+import type { ExitCode } from '../exit-codes.js';
 import {
+  acceleratorOf,
   addCommonOptions,
+  addDevicePathOptions,
   addIdentityOptions,
-  addPathOptions,
   addRankOption,
   addSecurityOptions,
   addServerOption,
@@ -63,7 +66,7 @@ export function addPull(program: Command, run: RunCommand): void {
       'checkpoint that says dtypes and shapes of tensors whose source does not, and whose file layout is taken where it fits',
       nonEmpty('a checkpoint'),
     );
-  addPathOptions(command).option(
+  addDevicePathOptions(command).option(
     '--transport <name>',
     'auto (local where the seed is on this host, else RDMA where both sides have it, else TCP), local, rdma or tcp (default: auto)',
     oneOf('a transport', [...wires, 'local']),
@@ -79,7 +82,7 @@ export function addPull(program: Command, run: RunCommand): void {
     .action((flags: PullFlags) => run('pull', flags, (context) => pull(flags, context)));
 }
 
-async function pull(flags: PullFlags, context: CommandContext): Promise<undefined> {
+async function pull(flags: PullFlags, context: CommandContext): Promise<ExitCode | undefined> {
   const logger = await context.logger('warn');
   const options: PullOptions = { ...(await pullOptionsOf(flags, context, logger)), logger, signal: context.signal };
   const { pull: startPull } = await import('../../target/index.js');
@@ -94,7 +97,16 @@ async function pull(flags: PullFlags, context: CommandContext): Promise<undefine
   if (result.output.kind === 'mapped') for (const region of result.output.regions) region.close();
   if (flags.json === true) context.output.json(jsonOf(result));
   else for (const line of pullSummaryLines(result)) context.output.line(line);
-  return undefined;
+  return result.output.kind === 'memory' ? hold(result.output.region, context) : undefined;
+}
+
+/** An accelerator's memory goes with the process that has it. */
+async function hold(region: Region, context: CommandContext): Promise<ExitCode> {
+  try {
+    return await context.untilSignal();
+  } finally {
+    region.close();
+  }
 }
 
 async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: Logger): Promise<PullOptions> {
@@ -123,16 +135,26 @@ function verifyOf({ verify, map }: PullFlags): NonNullable<PullOptions['verify']
   }
 }
 
-/** Mappings are handles of this process. */
+/** Mappings and regions are handles of this process. */
 function jsonOf(result: PullResult): object {
   const { output } = result;
+  if (output.kind === 'memory') {
+    return { ...result, output: { kind: 'memory', bytes: output.region.byteLength } };
+  }
   return output.kind === 'mapped' ? { ...result, output: { kind: 'mapped', regions: output.regions.length } } : result;
 }
 
-function destinationOf({ out, shm, discard, map }: PullFlags): Destination {
+function destinationOf({ out, shm, discard, map, ...flags }: PullFlags): Destination {
+  const on = acceleratorOf(flags);
+  if (on !== undefined) {
+    if (out !== undefined || shm !== undefined || map === true) {
+      throw new UsageError('weights go into the memory of an accelerator (--device cuda:0) or to --out, --shm or --map: not to both');
+    }
+    return { kind: discard === true ? 'discard' : 'memory', on };
+  }
   if (out !== undefined) return { kind: 'directory', path: out };
   if (shm !== undefined) return { kind: 'shared', name: shm };
   if (discard === true) return { kind: 'discard' };
   if (map === true) return { kind: 'mapped' };
-  throw new UsageError('say where the weights go: --out DIR, --shm NAME, --map or --discard');
+  throw new UsageError('say where the weights go: --out DIR, --shm NAME, --map, --device cuda:0 or --discard');
 }

@@ -15,9 +15,9 @@ export function destinationWriter(into: Exclude<Destination, { readonly kind: 'm
     case 'shared':
       return new SharedDestination(into.name);
     case 'memory':
-      return new MemoryDestination(true);
+      return new MemoryDestination(true, into.on);
     case 'discard':
-      return new MemoryDestination(false);
+      return new MemoryDestination(false, into.on);
     case 'tensors':
       return new OwnTensors(into.tensors);
   }

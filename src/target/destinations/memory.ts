@@ -1,21 +1,30 @@
+import { nativeDevice } from '../../device/check.js';
+import type { DeviceId } from '../../device/device.js';
 import { Region } from '../../region.js';
 import type { Catalog } from '../catalog.js';
 import type { PullOutput } from '../options.js';
 import type { DestinationWriter, Placement } from './destination.js';
 import { layOut, type FileLayout } from './layout.js';
 
-/** One region of our own, handed over (`memory`) or dropped (`discard`). */
+/** One region of our own, of the host or of an accelerator, handed over (`memory`) or dropped (`discard`). */
 export class MemoryDestination implements DestinationWriter {
   readonly notes: readonly string[] = [];
   private region: Region | undefined;
   private layout: FileLayout | undefined;
 
-  constructor(private readonly keep: boolean) {}
+  /** @throws ERR_INVALID_ARGUMENT for what is no device. */
+  constructor(
+    private readonly keep: boolean,
+    private readonly on: DeviceId | undefined,
+  ) {
+    if (on !== undefined) nativeDevice(on, 'pull: into.on');
+  }
 
   async prepare(catalog: Catalog): Promise<Placement> {
     const layout = layOut(catalog);
     this.layout = layout;
-    this.region = await Region.allocate(layout.bytes > 0n ? layout.bytes : 1n);
+    const bytes = layout.bytes > 0n ? layout.bytes : 1n;
+    this.region = await (this.on === undefined ? Region.allocate(bytes) : Region.allocateOn(this.on, bytes));
     return { tensors: catalog.tensors, at: layout.tensors.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
   }
 

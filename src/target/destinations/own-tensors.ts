@@ -1,3 +1,5 @@
+import { spansOf, type DeviceRange } from '../../device/allocations.js';
+import { nativeDevice } from '../../device/check.js';
 import { Region } from '../../region.js';
 import { WeightcastError } from '../../errors.js';
 import { matchExpected, type Catalog, type CatalogTensor } from '../catalog.js';
@@ -11,7 +13,7 @@ export class OwnTensors implements DestinationWriter {
 
   constructor(private readonly tensors: readonly TargetTensor[]) {}
 
-  prepare(catalog: Catalog): Promise<Placement> {
+  async prepare(catalog: Catalog): Promise<Placement> {
     const found = matchExpected(
       catalog,
       this.tensors.map((tensor) => ({ ...tensor, bytes: BigInt(tensor.data.byteLength) })),
@@ -20,6 +22,7 @@ export class OwnTensors implements DestinationWriter {
     const indexOf = new Map<Region | ArrayBufferLike, number>();
     const tensors: CatalogTensor[] = [];
     const at: { region: number; offset: bigint }[] = [];
+    const onDevices: (DeviceRange & { readonly row: number })[] = [];
     for (const [index, { name, data }] of this.tensors.entries()) {
       const tensor = found[index];
       if (tensor === undefined || tensor.bytes === 0n) continue;
@@ -42,12 +45,19 @@ export class OwnTensors implements DestinationWriter {
         const region = indexOf.get(data.region) ?? regions.push(data.region) - 1;
         indexOf.set(data.region, region);
         at.push({ region, offset: data.offset });
+      } else if ('device' in data) {
+        const device = nativeDevice(data.device, `pull: the memory of tensor ${name}`);
+        onDevices.push({ row: at.push({ region: 0, offset: 0n }) - 1, name, device, address: data.address, bytes: tensor.bytes });
       } else {
         at.push({ region: this.adopt(regions, Region.fromAddress(data.address, data.byteLength)), offset: 0n });
       }
     }
+    for (const span of await spansOf(onDevices, 'pull')) {
+      const region = this.adopt(regions, await Region.fromDeviceAddress(span.device.kind, span.address, span.bytes));
+      for (const { row, address } of span.members) at[row] = { region, offset: address - span.address };
+    }
     refuseOverlaps(tensors, at, regions);
-    return Promise.resolve({ tensors, at, regions: regions.map((region) => region.handle) });
+    return { tensors, at, regions: regions.map((region) => region.handle) };
   }
 
   commit(): Promise<PullOutput> {
