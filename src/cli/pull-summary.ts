@@ -1,8 +1,7 @@
 /** What `pull` prints at its end. */
-import type { DeviceMemory } from '../device/path.js';
 import type { PullResult } from '../target/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
-import { phasesText } from './seed-summary.js';
+import { deviceMemoryText, phasesText } from './seed-summary.js';
 
 export function pullSummaryLines(result: PullResult): string[] {
   const rows = [
@@ -71,12 +70,6 @@ export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'ver
   const part = all ? 'all' : `${formatCount(verified.tensors)} of`;
   const early = verified.bytesWhileReading === 0n ? '' : `; ${formatBytes(verified.bytesWhileReading)} of it hashed while reading`;
   return `${part} ${formatCount(tensors)} tensors, ${formatBytes(verified.bytes)}, ${verified.algorithm}${sample}${early}`;
-}
-
-/** `cuda:0, by dma-buf`, `cuda:0, through host memory (staging): …`. */
-export function deviceMemoryText({ devices, path, reason }: DeviceMemory): string {
-  const way = path === 'staging' ? 'through host memory (staging)' : `by ${path}`;
-  return `${devices.join(', ')}, ${way}${reason === '' ? '' : `: ${reason}`}`;
 }
 
 function outputText({ output, deviceMemory }: PullResult): string {

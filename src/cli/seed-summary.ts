@@ -1,4 +1,5 @@
 /** What `seed` prints when it is ready. */
+import type { DeviceMemory } from '../device/path.js';
 import type { SeedSummary } from '../seed/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
 
@@ -18,6 +19,7 @@ export function seedSummaryLines(modelName: string, server: string | undefined, 
     ...(devices.length > 0 ? [['devices', devices.join(', ')]] : []),
     ['tensors', `${formatCount(summary.tensors)}, ${formatBytes(summary.bytes)}`],
     ['memory', backing(summary)],
+    ...(summary.deviceMemory === undefined ? [] : [['accelerator', deviceMemoryText(summary.deviceMemory)]]),
     ['phases', phasesText(summary.phases)],
   ];
   return [...formatTable(rows), ...summary.notes.map((note) => `note: ${note}`), 'ready'];
@@ -31,13 +33,23 @@ function sglang({ url, registeredAt }: NonNullable<SeedSummary['sglang']>): stri
   return [...(url === '' ? [] : [`answers at ${url}`]), ...(registeredAt === '' ? [] : [`registered at ${registeredAt}`])].join(', ');
 }
 
-function backing({ backing: kind, copiedBecause, registrations }: SeedSummary): string {
+/** `cuda:0, by dma-buf`, `cuda:0, through host memory (staging): …`. */
+export function deviceMemoryText({ devices, path, reason }: DeviceMemory): string {
+  const way = path === 'staging' ? 'through host memory (staging)' : `by ${path}`;
+  return `${devices.join(', ')}, ${way}${reason === '' ? '' : `: ${reason}`}`;
+}
+
+function backing({ backing: kind, copiedBecause, deviceMemory, registrations }: SeedSummary): string {
   const registered = registrations > 0 ? `; ${formatCount(registrations)} registered on each device` : '';
   switch (kind) {
     case 'mapped':
       return `files are served from the page cache, not copied${registered}`;
     case 'copied':
-      return `files are copied into memory: ${copiedBecause}${registered}`;
+      return deviceMemory === undefined
+        ? `files are copied into memory: ${copiedBecause}${registered}`
+        : `a copy in the memory of the host${registered}`;
+    case 'device':
+      return `of the accelerator, not copied${registered}`;
     case 'memory':
       return `memory of the process${registered}`;
   }

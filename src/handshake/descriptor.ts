@@ -185,8 +185,9 @@ export function serverName(descriptor: SegmentDescriptor): string {
 }
 
 /**
- * A descriptor of our own for RDMA. One row in the matrix that lists all devices in order: with several rows a reader
- * would number the devices by its hash table. Without buffers it is what a target sends and serves on call-back.
+ * A descriptor of our own for RDMA. The matrix has a row for each location of a buffer, and all rows list all devices in order: a reader
+ * numbers devices as it first meets them, with its hash table's order of rows. Without buffers it is what a target sends and serves on
+ * call-back.
  */
 export function rdmaDescriptor(options: {
   readonly name: string;
@@ -194,14 +195,18 @@ export function rdmaDescriptor(options: {
   readonly buffers?: readonly SegmentBuffer[];
   readonly weightcast?: SegmentExtras | undefined;
 }): SegmentDescriptor {
+  const { buffers = [] } = options;
+  const locations = new Set(buffers.length === 0 ? ['cpu:0'] : buffers.map(({ location }) => location));
   return {
     name: options.name,
     protocol: 'rdma',
     tcpDataPort: 0,
     tcpProtoVersion: 1,
     devices: options.devices.map(({ name, gid, lid }) => ({ name, gid, lid })),
-    buffers: options.buffers ?? [],
-    priorityMatrix: new Map([['cpu:0', { preferred: options.devices.map(({ name }) => name), others: [] }]]),
+    buffers,
+    priorityMatrix: new Map(
+      [...locations].map((location) => [location, { preferred: options.devices.map(({ name }) => name), others: [] }]),
+    ),
     weightcast: options.weightcast,
   };
 }

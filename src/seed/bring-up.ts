@@ -1,20 +1,19 @@
 /** The steps that make a seed, in order, and what each leaves to be closed. */
 import { randomBytes } from 'node:crypto';
-import { throwIfAborted, toWeightcastError } from '../errors.js';
+import { throwIfAborted } from '../errors.js';
 import { defaultHost } from '../handshake/index.js';
 import { completeIdentity, mxSourceId } from '../identity/index.js';
 import { silentLogger } from '../observe/logger.js';
-import { closeRails, openRails, type Rails } from '../rails.js';
+import { closeRails, openRails } from '../rails.js';
 import type { Announcer, Beginning, Cleanup } from './announce/announcer.js';
 import { RegistryAnnouncer } from './announce/registry.js';
 import { SglangAnnouncer } from './announce/sglang.js';
 import type { SeedContent } from './content.js';
 import { SeedDataPlane } from './data-plane.js';
 import { dataPlaneHealth } from './health.js';
-import { layOut, type Layout } from './layout.js';
 import { checksumTensors, descriptorsOf, manifestOf } from './manifest.js';
 import type { SeedOptions, SeedPhase, SeedSummary } from './options.js';
-import { register, type Registered } from './register.js';
+import { registerOn, type Readable } from './register-all.js';
 
 /** Opens everything in order; what it opened is in `cleanups`, whether it returns or throws. */
 export async function bringUp(load: () => Promise<SeedContent>, options: SeedOptions, cleanups: Cleanup[]): Promise<SeedSummary> {
@@ -36,8 +35,11 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   const announcers = await openAnnouncers(beginning);
 
   await phase('prepare', async () => options.prepare?.());
-  const content = await phase('open', load);
+  const content = laidOut(await phase('open', load));
+  const opened = new Set(content.regions);
   cleanups.push(() => {
+    // Copies that took a region's place are nobody else's.
+    for (const region of content.regions) if (!opened.has(region)) region.close();
     content.close();
   });
   // A list that is too large is found out before anything is registered.
@@ -45,7 +47,8 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   for (const note of notes) logger.warn(note);
   const rails = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
   cleanups.push(() => closeRails(rails));
-  const { layout, registered, reason } = await phase('register', () => registerOn(rails, content, host, options));
+  const readable = await phase('register', () => registerOn(rails, content, host, options));
+  const { layout, registered, reason, deviceMemory } = readable;
   if (layout.note !== '') logger.info(layout.note);
   if (registered !== undefined) cleanups.push(() => registered.close());
   const nics = registered === undefined ? [] : rails.nics;
@@ -57,14 +60,18 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   const manifest = await manifestOf(content, checksums);
 
   const { ranges } = layout;
+  // What answers with the processor cannot load an accelerator's memory.
+  const direct = deviceMemory !== undefined && deviceMemory.path !== 'staging';
+  const tcp = transport !== 'rdma' && !direct;
+  const directNotes = direct && transport === 'auto' ? [rdmaOnly(deviceMemory.devices)] : [];
   const plane = await SeedDataPlane.open({
     host,
     nics,
     content,
     ranges,
     registered,
-    tcp: transport !== 'rdma',
-    local: options.local ?? transport === 'auto',
+    tcp,
+    local: (options.local ?? transport === 'auto') && !direct,
     logger,
   });
   cleanups.push(() => plane.close());
@@ -87,7 +94,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     ...told,
     transports: [
       ...(nics.length > 0 ? (['rdma'] as const) : []),
-      ...(transport === 'rdma' ? [] : (['tcp'] as const)),
+      ...(tcp ? (['tcp'] as const) : []),
       ...(plane.local ? (['local'] as const) : []),
     ],
     devices: nics.map((nic) => nic.device),
@@ -95,11 +102,11 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     transportReason: reason,
     tensors: tensors.length,
     bytes: content.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0n),
-    backing: backingOf(content, registered),
-    copiedBecause: registered?.copiedBecause ?? '',
+    ...backingOf(content, readable),
+    ...(deviceMemory !== undefined && { deviceMemory }),
     registrations: registered === undefined ? 0 : layout.ranges.length,
     phases,
-    notes: [...notes, ...(layout.note === '' ? [] : [layout.note]), ...plane.notes],
+    notes: [...notes, ...directNotes, ...(layout.note === '' ? [] : [layout.note]), ...plane.notes],
   };
 }
 
@@ -112,27 +119,23 @@ async function openAnnouncers(beginning: Beginning): Promise<Announcer[]> {
   ];
 }
 
-function backingOf({ regions }: SeedContent, registered: Registered | undefined): SeedSummary['backing'] {
-  if (registered !== undefined && registered.copiedBecause !== '') return 'copied';
-  return regions.some((region) => region.handle.kind === 'file') ? 'mapped' : 'memory';
+function backingOf({ regions }: SeedContent, { registered, deviceMemory }: Readable): Pick<SeedSummary, 'backing' | 'copiedBecause'> {
+  const staged = deviceMemory?.path === 'staging' ? deviceMemory.reason || 'staging was asked for' : '';
+  const copiedBecause = [registered?.copiedBecause ?? '', staged].filter((reason) => reason !== '').join('; ');
+  if (copiedBecause !== '') return { backing: 'copied', copiedBecause };
+  if (regions.some((region) => region.device !== undefined)) return { backing: 'device', copiedBecause };
+  return { backing: regions.some((region) => region.handle.kind === 'file') ? 'mapped' : 'memory', copiedBecause };
 }
 
-/** With `auto`, what keeps memory from being pinned makes this a TCP seed that says why; with `rdma` it is an error. */
-async function registerOn(
-  rails: Rails,
-  content: SeedContent,
-  host: string,
-  options: SeedOptions,
-): Promise<{ layout: Layout; registered: Registered | undefined; reason: string }> {
-  const { logger = silentLogger } = options;
-  if (rails.nics.length === 0) return { layout: layOut(content, [], host), registered: undefined, reason: rails.reason };
-  try {
-    const layout = layOut(content, rails.nics, host);
-    return { layout, registered: await register(rails.nics, content, layout.ranges, logger), reason: '' };
-  } catch (error) {
-    const ours = toWeightcastError(error);
-    if (options.transport === 'rdma') throw ours;
-    logger.warn('RDMA is not offered', { reason: ours.message });
-    return { layout: layOut(content, [], host), registered: undefined, reason: ours.message };
-  }
+/** With what is known of weights that lie in the memory of accelerators. AMD's have no name that peers agree on. */
+function laidOut(content: SeedContent): SeedContent {
+  const kinds = new Set(content.regions.map((region) => region.handle.device?.kind));
+  return kinds.size === 1 && kinds.has('cuda') ? { ...content, residence: 'cuda' } : content;
+}
+
+function rdmaOnly(devices: readonly string[]): string {
+  return (
+    `weights in the memory of ${devices.join(', ')} are read by RDMA only; TCP and the local transport would need a copy of them in host ` +
+    'memory, which devicePath "staging" makes'
+  );
 }

@@ -1,4 +1,6 @@
 /** Options of a seed that make no sense, found before anything is opened. */
+import { nativeDevice } from '../device/check.js';
+import { devicePathChoices } from '../device/path.js';
 import { WeightcastError } from '../errors.js';
 import type { SeedOptions, SglangOffer } from './options.js';
 
@@ -14,8 +16,19 @@ export function checkOptions(options: SeedOptions): void {
   }
   if (workerId === '') throw invalid('expected a non-empty workerId');
   checkPort('workerPort', workerPort);
+  checkDevice(options);
   if (!(drainTimeoutMs >= 0)) throw invalid(`expected a time, 0 or more, for drainTimeoutMs but received ${drainTimeoutMs}`);
   if (sglang !== undefined) checkSglang(sglang);
+}
+
+function checkDevice({ on, devicePath = 'auto', transport = 'auto' }: SeedOptions): void {
+  if (on !== undefined) nativeDevice(on, 'seed: on');
+  if (!devicePathChoices.includes(devicePath)) {
+    throw invalid(`expected ${devicePathChoices.join(', ')} for devicePath but received ${JSON.stringify(devicePath)}`);
+  }
+  if (transport === 'tcp' && (devicePath === 'dma-buf' || devicePath === 'peer-memory')) {
+    throw invalid(`devicePath "${devicePath}" needs RDMA, and transport "tcp" was asked for; it offers a copy (staging)`);
+  }
 }
 
 function checkSglang({ port, register }: SglangOffer): void {

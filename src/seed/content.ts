@@ -46,6 +46,8 @@ export interface SeedContent {
   readonly checksums?: readonly (bigint | undefined)[];
   /** What the weights are known to be laid out for; `''` or absent: what {@link SeedOptions.accelerator} says. */
   readonly accelerator?: string;
+  /** In whose memory the weights were found, where nothing is known of their layout. */
+  readonly residence?: string;
   /** Closes the regions that this content opened itself. */
   close(): void;
 }

@@ -16,7 +16,7 @@ import type { Logger } from '../observe/logger.js';
 import type { SeedContent } from './content.js';
 import type { ContentRange } from './ranges.js';
 import type { Registered } from './register.js';
-import { describeSegment } from './segment.js';
+import { describeSegment, locationOf } from './segment.js';
 
 export interface DataPlaneOptions {
   readonly host: string;
@@ -116,8 +116,9 @@ function bindAddress(host: string): string {
 type Offer = Pick<DataPlaneOptions, 'content' | 'ranges' | 'registered'>;
 
 /** What is listed is what is served, over every transport. */
-function buffersOf({ content, ranges, registered }: Offer): { address: bigint; length: bigint; remoteKeys: number[] }[] {
+function buffersOf({ content, ranges, registered }: Offer): { location: string; address: bigint; length: bigint; remoteKeys: number[] }[] {
   return ranges.map(({ region, offset, length }, index) => ({
+    location: locationOf(content.regions[region]),
     address: (content.regions[region]?.address ?? 0n) + offset,
     length,
     remoteKeys: (registered?.remoteKeys ?? []).map((keys) => keys[index] ?? 0),

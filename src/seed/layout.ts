@@ -3,7 +3,7 @@ import { encodeDescriptor, formatAddress, peerReadLimit } from '../handshake/ind
 import type { NativeNic } from '../native.js';
 import type { SeedContent } from './content.js';
 import { mergeNearest, rangesOf, type ContentRange } from './ranges.js';
-import { describeSegment, type Segment } from './segment.js';
+import { describeSegment, locationOf, type Segment } from './segment.js';
 
 export interface Layout {
   readonly ranges: readonly ContentRange[];
@@ -33,7 +33,7 @@ export function layOut(content: SeedContent, nics: readonly NativeNic[], host: s
   const { fixed, cost } = frameCost(content, nics, host);
   const total = ranges.reduce((sum, range) => sum + cost(range), fixed);
   if (total <= peerReadLimit) return { ranges, note: '' };
-  const mergeable = (region: number): boolean => content.regions[region]?.handle.kind !== 'adopted';
+  const mergeable = (region: number): boolean => !['adopted', 'device'].includes(content.regions[region]?.handle.kind ?? 'adopted');
   const merged = mergeNearest(ranges, { mergeable, longest, cost, budget: peerReadLimit - fixed });
   if (merged === undefined) return { ranges, note: '' };
   const note =
@@ -51,12 +51,20 @@ function frameCost(
 ): { readonly fixed: number; readonly cost: (range: ContentRange) => number } {
   const bytes = (buffers: Segment['buffers']): number =>
     encodeDescriptor(describeSegment({ name: formatAddress(host, largestPort), nics, buffers, tcpDataPort: largestPort })).frameBytes;
-  const fixed = bytes([]);
-  // With a comma, without the one digit of its address and the one of its length.
-  const each = bytes([{ address: 1n, length: 1n, remoteKeys: nics.map(() => largestKey) }]) - fixed + 1 - 2;
+  const locations = [...new Set(regions.map(locationOf))];
+  // Over TCP alone nobody is told.
+  const told = (location: string): number => (nics.length === 0 ? 0 : location.length);
+  const smallest = (location: string): Segment['buffers'][number] => ({
+    ...{ location, address: 1n, length: 1n },
+    remoteKeys: nics.map(() => largestKey),
+  });
+  // A buffer with a comma, without its location and the one digit each of its address and its length.
+  const each = bytes([smallest(''), smallest('')]) - bytes([smallest('')]) - 2;
+  // With what the matrix says of each location.
+  const fixed = bytes(locations.map(smallest)) - locations.reduce((sum, location) => sum + each + told(location) + 2, 0);
   const cost = ({ region, offset, length }: ContentRange): number => {
     const address = String((regions[region]?.address ?? 0n) + offset);
-    return each + Math.max(addressDigits, address.length) + String(length).length;
+    return each + told(locationOf(regions[region])) + Math.max(addressDigits, address.length) + String(length).length;
   };
   return { fixed, cost };
 }

@@ -48,7 +48,7 @@ export function descriptorsOf(content: SeedContent): TensorDescriptor[] {
     name: tensor.name,
     addr: tensor.bytes === 0n ? 0n : (content.regions[tensor.region]?.address ?? 0n) + tensor.offset,
     size: tensor.bytes,
-    deviceId: 0,
+    deviceId: tensor.bytes === 0n ? 0 : (content.regions[tensor.region]?.handle.device?.ordinal ?? 0),
     dtype: tensor.dtype,
   }));
 }

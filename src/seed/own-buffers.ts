@@ -20,7 +20,8 @@ interface Located {
   readonly offset: bigint;
 }
 
-type Home = { readonly region: Region } | { readonly buffer: ArrayBuffer } | { readonly address: true } | { readonly device: NativeDeviceId };
+type Home =
+  { readonly region: Region } | { readonly buffer: ArrayBuffer } | { readonly address: true } | { readonly device: NativeDeviceId };
 
 /** @throws ERR_INVALID_ARGUMENT naming the tensor; of memory of accelerators, ERR_ACCELERATOR_UNAVAILABLE, ERR_ACCELERATOR. */
 export async function contentOfTensors(tensors: readonly SeedTensor[]): Promise<SeedContent> {
@@ -122,6 +123,7 @@ function locate(tensor: SeedTensor, seen: Set<string>): Located {
     }
     return { name, dtype, shape, bytes, home: { region: data.region }, offset: data.offset };
   }
-  const home = 'device' in data ? { device: nativeDevice(data.device, `seedTensors: the memory of tensor ${name}`) } : ({ address: true } as const);
+  const home =
+    'device' in data ? { device: nativeDevice(data.device, `seedTensors: the memory of tensor ${name}`) } : ({ address: true } as const);
   return { name, dtype, shape, bytes, home, offset: data.address };
 }

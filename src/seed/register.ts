@@ -1,17 +1,20 @@
 /** Registration of what a seed serves: every range on every rail, REMOTE_READ and nothing else. */
-import { availableParallelism } from 'node:os';
+import { climb } from '../device/ladder.js';
+import type { DevicePath, DevicePathChoice } from '../device/path.js';
 import { toWeightcastError, WeightcastError } from '../errors.js';
-import { native, type NativeNic, type NativeRegion, type NativeRegistrations } from '../native.js';
+import type { NativeNic, NativePathChoice, NativeRegion, NativeRegistrations } from '../native.js';
 import type { Logger } from '../observe/logger.js';
-import { Region } from '../region.js';
 import type { SeedContent } from './content.js';
 import type { ContentRange } from './ranges.js';
+import { copyOf, stage } from './stage.js';
 
 export interface Registered {
   /** By NIC, of each range in the order in which they were given. */
   readonly remoteKeys: readonly Uint32Array[];
   /** Why file mappings had to be copied to be pinned; `''` when none was. */
   readonly copiedBecause: string;
+  /** How accelerators' memory is read, and why not in a better way; `undefined` where there was none. */
+  readonly climbed: { readonly path: DevicePath; readonly reason: string } | undefined;
   close(): Promise<void>;
 }
 
@@ -32,7 +35,8 @@ interface Batch {
 
 /**
  * Registers `ranges` of `content` on every NIC. A file mapping that the kernel cannot pin (Linux 6.1 refuses read-only
- * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy.
+ * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy; so is an accelerator's memory, where
+ * none of the ways that `devicePath` allows works and staging is one of them.
  * @throws ERR_MEMLOCK_LIMIT, ERR_OUT_OF_MEMORY, ERR_REGISTRATION; nothing stays registered then.
  */
 export async function register(
@@ -40,19 +44,22 @@ export async function register(
   content: SeedContent,
   ranges: readonly ContentRange[],
   logger: Logger,
+  devicePath: DevicePathChoice = 'auto',
 ): Promise<Registered> {
   const registration = new Registration(nics, content, ranges, logger);
   try {
-    await registration.run();
+    await registration.run(devicePath);
   } catch (error) {
     await registration.close();
     throw error;
   }
-  return { remoteKeys: registration.remoteKeys(), copiedBecause: registration.copiedBecause, close: () => registration.close() };
+  const { copiedBecause, climbed } = registration;
+  return { remoteKeys: registration.remoteKeys(), copiedBecause, climbed, close: () => registration.close() };
 }
 
 class Registration {
   copiedBecause = '';
+  climbed: Registered['climbed'];
   /** What is registered, by NIC. */
   readonly #made = new Map<Batch, readonly NativeRegistrations[]>();
 
@@ -74,10 +81,34 @@ class Registration {
     return keys;
   }
 
-  async run(): Promise<void> {
-    let todo = this.#batches([...this.all.keys()]);
+  /** All NICs read all of an accelerator's memory in the same way. */
+  async run(devicePath: DevicePathChoice): Promise<void> {
+    const ofDevices = (index: number): boolean => this.content.regions[this.all[index]?.region ?? -1]?.device !== undefined;
+    const onDevices = [...this.all.keys()].filter(ofDevices);
+    await this.#runOnHost([...this.all.keys()].filter((index) => !ofDevices(index)));
+    if (onDevices.length === 0) return;
+    const { path, reason } = await climb(devicePath, (way) => this.#runOnDevices(onDevices, way));
+    this.climbed = { path, reason };
+    if (path !== 'staging') return;
+    this.logger.info("accelerators' memory is copied into the host's, for peers to read", { reason });
+    await stage(this.content);
+    await this.#runOnHost(onDevices);
+  }
+
+  /** All of these ranges, or none. */
+  async #runOnDevices(indices: readonly number[], path: NativePathChoice): Promise<void> {
+    const batches = this.#batches(indices);
+    const settled = await Promise.allSettled(batches.map((batch) => this.#register(batch, path)));
+    const failed = settled.find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    await this.#drop(batches);
+    throw toWeightcastError(failed.reason, { doing: 'cannot register weights' });
+  }
+
+  async #runOnHost(indices: readonly number[]): Promise<void> {
+    let todo = this.#batches(indices);
     while (todo.length > 0) {
-      const settled = await Promise.allSettled(todo.map((batch) => this.#register(batch)));
+      const settled = await Promise.allSettled(todo.map((batch) => this.#register(batch, 'auto')));
       const unpinned = new Map<number, string>();
       for (const [which, outcome] of settled.entries()) {
         if (outcome.status === 'fulfilled') continue;
@@ -88,7 +119,7 @@ class Registration {
         unpinned.set(file, error.message);
       }
       for (const [region, reason] of unpinned) await this.#replace(region, reason);
-      todo = this.#batches([...this.all.keys()].filter((index) => unpinned.has(this.all[index]?.region ?? -1)));
+      todo = this.#batches(indices.filter((index) => unpinned.has(this.all[index]?.region ?? -1)));
     }
   }
 
@@ -114,9 +145,10 @@ class Registration {
     return batches;
   }
 
-  async #register(batch: Batch): Promise<void> {
+  /** `path` is for accelerators' memory. */
+  async #register(batch: Batch, path: NativePathChoice): Promise<void> {
     const { regions, columns } = this.#columns(batch);
-    const outcomes = await Promise.allSettled(this.nics.map((nic) => nic.registerAll(regions, ...columns, 'auto')));
+    const outcomes = await Promise.allSettled(this.nics.map((nic) => nic.registerAll(regions, ...columns, path)));
     this.#made.set(
       batch,
       outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : [])),
@@ -157,7 +189,8 @@ class Registration {
     this.logger.info('the kernel cannot pin this file mapping; copying it', { bytes: region.byteLength, reason });
     this.copiedBecause = reason;
     await this.#drop([...this.#made.keys()].filter(({ file }) => file === index));
-    this.content.regions[index] = await copyOf(region);
+    this.content.regions[index] = await copyOf(region, 'cannot copy a weight file into memory');
+    region.close();
   }
 
   async #drop(batches: readonly Batch[]): Promise<void> {
@@ -165,16 +198,4 @@ class Registration {
     for (const batch of batches) this.#made.delete(batch);
     await Promise.all(registrations.map((each) => each.close()));
   }
-}
-
-async function copyOf(region: Region): Promise<Region> {
-  const copy = await Region.allocate(region.byteLength);
-  try {
-    await native().copyRegion(region.handle, copy.handle, availableParallelism());
-  } catch (error) {
-    copy.close();
-    throw toWeightcastError(error, { doing: 'cannot copy a weight file into memory' });
-  }
-  region.close();
-  return copy;
 }

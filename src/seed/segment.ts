@@ -1,19 +1,32 @@
 /** The segment descriptor of a seed: what peers read before they read weights. */
 import { rdmaDescriptor, tcpDescriptor, type LocalSocket, type SegmentDescriptor } from '../handshake/index.js';
+import { deviceName } from '../device/device.js';
 import type { NativeNic } from '../native.js';
 import { segmentDevices } from '../rails.js';
+import type { Region } from '../region.js';
 
 export interface Segment {
   /** The session id, `host:port`. */
   readonly name: string;
   /** Over which buffers are read; none: TCP only. */
   readonly nics: readonly NativeNic[];
-  /** `remoteKeys`: one a NIC. */
-  readonly buffers: readonly { readonly address: bigint; readonly length: bigint; readonly remoteKeys: readonly number[] }[];
+  /** `remoteKeys`: one a NIC. `location`: {@link locationOf} it. */
+  readonly buffers: readonly {
+    readonly location: string;
+    readonly address: bigint;
+    readonly length: bigint;
+    readonly remoteKeys: readonly number[];
+  }[];
   /** 0: not served over TCP. */
   readonly tcpDataPort: number;
   /** For processes of this host; `undefined`: not offered to them. */
   readonly local?: LocalSocket | undefined;
+}
+
+/** As Mooncake's peers name places, by which they choose among a seed's NICs. */
+export function locationOf(region: Region | undefined): string {
+  const device = region?.handle.device;
+  return device === undefined ? 'cpu:0' : deviceName(device);
 }
 
 export function describeSegment({ name, nics, buffers, tcpDataPort, local }: Segment): SegmentDescriptor {
@@ -21,7 +34,7 @@ export function describeSegment({ name, nics, buffers, tcpDataPort, local }: Seg
     return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1, local } };
   }
   const weightcast = { version: 1, ...(tcpDataPort > 0 && { tcpDataPort, tcpProtoVersion: 2 }), local };
-  const located = buffers.map((buffer) => ({ ...buffer, location: 'cpu:0', readable: true }));
+  const located = buffers.map((buffer) => ({ ...buffer, readable: true }));
   return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers: located, weightcast }), timestamp: timestamp() };
 }
 

@@ -4,12 +4,14 @@ import type { ExitCode } from '../exit-codes.js';
 import { modelNameOf } from '../model-name.js';
 import { offerUntilSignal } from '../offer.js';
 import {
+  acceleratorOf,
   addCommonOptions,
+  addDevicePathOptions,
   addIdentityOptions,
   addRankOption,
   addSecurityOptions,
   addServerOption,
-  addWireOptions,
+  addTransportOption,
   type CommonFlags,
   type IdentityFlags,
   type SecurityFlags,
@@ -32,7 +34,7 @@ export function addSeed(program: Command, run: RunCommand): void {
   addSecurityOptions(addServerOption(command));
   addIdentityOptions(command, 'model name (default: _name_or_path of config.json, else the name of the directory)');
   addRankOption(command, 'worker rank: pp_rank * tp + tp_rank (default: 0)');
-  addWireOptions(command);
+  addDevicePathOptions(addTransportOption(command));
   addSglangOptions(command);
   addOfferOptions(command)
     .option('--no-checksums', 'do not compute checksums; targets then cannot verify')
@@ -45,9 +47,12 @@ async function seed(model: string, flags: SeedFlags, context: CommandContext): P
   const options = await seedOptionsOf(modelName, flags, context.io.env, await context.logger('warn'));
   const { seedModel } = await import('../../seed/index.js');
   const progress = context.progress();
+  const on = acceleratorOf(flags);
+  const where = on === undefined ? {} : { on };
   return offerUntilSignal(
     context,
-    (onLost) => seedModel(model, { ...options, checksums: flags.checksums, signal, onPhase: (phase) => progress.update(phase), onLost }),
+    (onLost) =>
+      seedModel(model, { ...options, ...where, checksums: flags.checksums, signal, onPhase: (phase) => progress.update(phase), onLost }),
     ({ summary }) => {
       const { server } = options;
       if (flags.json === true) output.json({ event: 'ready', modelName, ...(server !== undefined && { server }), ...summary });

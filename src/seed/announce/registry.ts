@@ -101,8 +101,8 @@ function recordOf({ options, rank, content, tensors, plane }: Ready, decision: M
   };
 }
 
-function acceleratorOf({ accelerator = '' }: SeedOptions, { accelerator: known = '' }: SeedContent): string {
-  return known === '' ? accelerator : known;
+function acceleratorOf({ accelerator = '' }: SeedOptions, { accelerator: known = '', residence = '' }: SeedContent): string {
+  return [known, accelerator, residence].find((name) => name !== '') ?? '';
 }
 
 /** Waits for targets that hold a lease, after the server has been told that there will be no more. Never rejects. */

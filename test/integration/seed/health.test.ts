@@ -10,7 +10,7 @@ import { byteTensors } from '../../support/cluster.js';
 
 for (const host of ['127.0.0.1', '192.0.2.1']) {
   test(`a data plane that peers reach at ${host} is healthy until its listeners are gone`, async (t) => {
-    const content = contentOfTensors(byteTensors([4096]));
+    const content = await contentOfTensors(byteTensors([4096]));
     t.after(() => content.close());
     const options = {
       host,

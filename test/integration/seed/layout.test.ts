@@ -46,6 +46,7 @@ function nics(count: number, maxRegionBytes?: bigint): NicDouble[] {
 /** The descriptor with the longest keys that there are. */
 function frameBytes(content: SeedContent, ranges: ReturnType<typeof layOut>['ranges'], devices: NicDouble[]): number {
   const buffers = ranges.map(({ region, offset, length }) => ({
+    location: 'cpu:0',
     address: (content.regions[region]?.address ?? 0n) + offset,
     length,
     remoteKeys: devices.map(() => 0xffff_ffff),
