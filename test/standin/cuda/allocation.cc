@@ -26,6 +26,7 @@ constexpr std::size_t kLargest = std::size_t{16} << 30U;
 /// A block of 2 MiB that small allocations are cut from.
 struct Shared {
   DevicePointer base = 0;
+  int device = 0;
   std::shared_ptr<standin::Physical> physical;
   std::size_t used = 0;
   int alive = 0;
@@ -39,13 +40,13 @@ Range* place_small(std::size_t bytes, int device, Kind kind) {
   AddressSpace& space = AddressSpace::get();
   Shared* block = nullptr;
   for (auto& [base, each] : shared_blocks) {
-    if (each.used + rounded(bytes, kAlignment) <= kBlock) block = &each;
+    if (each.device == device && each.used + rounded(bytes, kAlignment) <= kBlock) block = &each;
   }
   if (block == nullptr) {
     auto physical = standin::Physical::make(kBlock);
     if (physical == nullptr) return nullptr;
     const DevicePointer base = space.reserve(kBlock);
-    block = &(shared_blocks[base] = Shared{.base = base, .physical = std::move(physical)});
+    block = &(shared_blocks[base] = Shared{.base = base, .device = device, .physical = std::move(physical)});
   }
   Range range{.base = block->base + block->used, .bytes = bytes, .kind = kind, .device = device};
   range.physical = block->physical;
@@ -174,6 +175,8 @@ Code cuPointerGetAttribute(void* value, cuda::PointerAttribute attribute, Device
 
 Code cuPointerSetAttribute(const void* value, cuda::PointerAttribute attribute, DevicePointer pointer) {
   STANDIN_ENTER("cuPointerSetAttribute");
+  STANDIN_NEED_CONTEXT(device);
+  (void)device;
   Range* range = AddressSpace::get().find(pointer);
   if (range == nullptr || attribute != cuda::PointerAttribute::kSyncMemops) return Code::kInvalidValue;
   if (range->kind == Kind::kVirtual) return Code::kNotSupported;
@@ -205,16 +208,5 @@ void* standin_map_range(std::uint64_t address, std::size_t bytes) {
   const std::size_t skip = address - first;
   void* mapped = standin::map_pieces(AddressSpace::get().block_pieces(first, rounded(skip + bytes, 4096)));
   return mapped;
-}
-
-void standin_registered(std::uint64_t address, std::size_t bytes, int change) {
-  const std::lock_guard lock(Ledger::get().mutex);
-  for (std::uint64_t at = address; at < address + bytes;) {
-    Range* range = AddressSpace::get().find(at);
-    if (range == nullptr) break;
-    range->registrations += change;
-    at = range->base + range->bytes;
-  }
-  Ledger::get().alive["registrations"] += change;
 }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ledger.h"
+#include "registration.h"
 
 namespace cuda = weightcast::cuda;
 using cuda::Code;
@@ -65,6 +66,10 @@ const char* name_of(Code code) {
 }  // namespace
 
 int standin::current_device() { return stack.empty() || stack.back()->retained == 0 ? -1 : stack.back()->device; }
+
+bool standin::copies_wait(int device) {
+  return (contexts[static_cast<std::size_t>(device)].flags & cuda::kContextSyncMemops) != 0;
+}
 
 extern "C" {
 
@@ -205,11 +210,11 @@ Code cuCtxSetFlags(unsigned flags) {
 Code cuFlushGPUDirectRDMAWrites(cuda::FlushTarget target, cuda::FlushScope scope) {
   STANDIN_ENTER("cuFlushGPUDirectRDMAWrites");
   STANDIN_NEED_CONTEXT(device);
-  (void)device;
   if (target != cuda::FlushTarget::kCurrentContext) return Code::kInvalidValue;
   if (scope != cuda::FlushScope::kToOwner && scope != cuda::FlushScope::kToAllDevices) return Code::kInvalidValue;
   if (Ledger::get().mode("flush") == 0)
     return Ledger::get().fault(Code::kNotSupported, "a flush that the device has not");
+  standin::note_flush(device);
   return Code::kSuccess;
 }
 }

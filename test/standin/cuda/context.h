@@ -6,6 +6,8 @@ namespace standin {
 
 /// The device whose context is current on this thread; -1.
 int current_device();
+/// Whether its context has CU_CTX_SYNC_MEMOPS.
+bool copies_wait(int device);
 
 }  // namespace standin
 

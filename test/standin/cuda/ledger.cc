@@ -5,13 +5,14 @@
 #include <fstream>
 #include <sstream>
 
+#include "memory.h"
 #include "standin.h"
 
 namespace standin {
 namespace {
 
-const std::map<std::string, int> kModes = {{"devices", 2},  {"dmabuf", 1}, {"peermem", 0},     {"procaddress", 1},
-                                           {"ordering", 0}, {"flush", 1},  {"version", 12080}, {"legacy_ipc", 1}};
+const std::map<std::string, int> kModes = {{"devices", 2}, {"dmabuf", 1},      {"peermem", 0},   {"ordering", 0},
+                                           {"flush", 1},   {"version", 12080}, {"legacy_ipc", 1}};
 
 std::string quoted(const std::string& text) {
   std::string out = "\"";
@@ -37,7 +38,10 @@ const char* from_environment(const char* name) {
 
 void report_at_exit() {
   const char* file = from_environment("WEIGHTCAST_STANDIN_REPORT");
-  if (*file != '\0') std::ofstream(file) << Ledger::get().report() << "\n";
+  if (*file == '\0') return;
+  const std::lock_guard lock(Ledger::get().mutex);
+  Ledger::get().count_exports();
+  std::ofstream(file) << Ledger::get().report() << "\n";
 }
 
 }  // namespace
@@ -97,6 +101,7 @@ void Ledger::reset() {
   calls_.clear();
   faults_.clear();
   refusal_.reset();
+  unflushed = 0;
 }
 
 int Ledger::calls(const std::string& function) const {
@@ -104,10 +109,13 @@ int Ledger::calls(const std::string& function) const {
   return found == calls_.end() ? 0 : found->second;
 }
 
+void Ledger::count_exports() { alive["exports"] = static_cast<int>(open_exports()); }
+
 std::string Ledger::report() const {
   std::string list;
   for (const std::string& fault : faults_) list += (list.empty() ? "" : ", ") + quoted(fault);
-  return "{\"alive\": " + object(alive) + ", \"faults\": [" + list + "], \"calls\": " + object(calls_) + "}";
+  return "{\"alive\": " + object(alive) + ", \"faults\": [" + list + "], \"calls\": " + object(calls_) +
+         ", \"unflushed\": " + std::to_string(unflushed) + "}";
 }
 
 }  // namespace standin
@@ -125,6 +133,7 @@ void standin_refuse(const char* function, int code, int nth) {
 }
 int standin_alive() {
   const std::lock_guard lock(Ledger::get().mutex);
+  Ledger::get().count_exports();
   int sum = 0;
   for (const auto& [kind, count] : Ledger::get().alive) sum += count;
   return sum;
@@ -139,6 +148,7 @@ int standin_calls(const char* function) {
 }
 std::size_t standin_report(char* into, std::size_t room) {
   const std::lock_guard lock(Ledger::get().mutex);
+  Ledger::get().count_exports();
   const std::string text = Ledger::get().report();
   if (room > 0) {
     std::strncpy(into, text.c_str(), room - 1);

@@ -35,6 +35,9 @@ class Ledger {
   /// Things alive, by kind.
   std::map<std::string, int> alive;
   bool initialised = false;
+  int unflushed = 0;
+  /// Things of a kind that is counted only when somebody asks.
+  void count_exports();
 
  private:
   Ledger();

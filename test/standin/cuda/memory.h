@@ -93,6 +93,10 @@ class AddressSpace {
 /// A contiguous mapping of pieces, which begin and end on pages; null.
 void* map_pieces(const std::vector<Piece>& pieces);
 
+/// Descriptors that were given out and are open still (sharing.cc).
+std::size_t open_exports();
+void note_export(int descriptor);
+
 std::string hex(DevicePointer address);
 
 }  // namespace standin

@@ -28,9 +28,18 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 
-/// What a dma-buf stands for, by the inode of the memfd that is its descriptor. A dma-buf keeps its memory alive; these
-/// are kept for good.
-std::map<std::pair<dev_t, ino_t>, std::vector<Piece>> dmabufs;  // guarded by the ledger's lock
+/// A descriptor that was given out. What a dma-buf stands for is known by the inode of the memfd that it is.
+struct Export {
+  int descriptor;
+  std::vector<Piece> pieces;  // that it keeps alive
+};
+std::map<std::pair<dev_t, ino_t>, Export> dmabufs;           // guarded by the ledger's lock
+std::vector<std::pair<int, struct stat>> shareable_handles;  // too
+
+bool is_open(int descriptor, dev_t device, ino_t inode) {
+  struct stat status{};
+  return fstat(descriptor, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
 
 /// cuMemAlloc's memory as another process finds it.
 struct IpcHandle {
@@ -53,6 +62,19 @@ bool in_one_place(const Range& first, DevicePointer last) {
 }
 
 }  // namespace
+
+std::size_t standin::open_exports() {
+  std::erase_if(dmabufs,
+                [](const auto& each) { return !is_open(each.second.descriptor, each.first.first, each.first.second); });
+  std::erase_if(shareable_handles,
+                [](const auto& each) { return !is_open(each.first, each.second.st_dev, each.second.st_ino); });
+  return dmabufs.size() + shareable_handles.size();
+}
+
+void standin::note_export(int descriptor) {
+  struct stat status{};
+  if (fstat(descriptor, &status) == 0) shareable_handles.emplace_back(descriptor, status);
+}
 
 extern "C" {
 
@@ -80,7 +102,8 @@ Code cuMemGetHandleForAddressRange(void* handle, DevicePointer pointer, std::siz
   const int descriptor = memfd_create("standin dma-buf", MFD_CLOEXEC);
   struct stat status{};
   if (descriptor < 0 || fstat(descriptor, &status) != 0) return Code::kUnknown;
-  dmabufs[{status.st_dev, status.st_ino}] = std::move(pieces);
+  (void)standin::open_exports();
+  dmabufs[{status.st_dev, status.st_ino}] = Export{.descriptor = descriptor, .pieces = std::move(pieces)};
   *static_cast<int*>(handle) = descriptor;
   return Code::kSuccess;
 }
@@ -92,8 +115,8 @@ void* standin_map_dmabuf(int descriptor, std::size_t* bytes) {
   const auto found = dmabufs.find({status.st_dev, status.st_ino});
   if (found == dmabufs.end()) return nullptr;
   *bytes = 0;
-  for (const Piece& piece : found->second) *bytes += piece.bytes;
-  return standin::map_pieces(found->second);
+  for (const Piece& piece : found->second.pieces) *bytes += piece.bytes;
+  return standin::map_pieces(found->second.pieces);
 }
 
 Code cuIpcGetMemHandle(cuda::IpcMemHandle* handle, DevicePointer pointer) {

@@ -11,7 +11,7 @@
 /// WEIGHTCAST_STANDIN_REFUSE="cuMemAlloc=2@1" (see standin_refuse), WEIGHTCAST_STANDIN_REPORT=file (standin_report at
 /// exit).
 extern "C" {
-/// Sets a mode: devices (2), dmabuf (1), peermem (0), procaddress (1: there is a cuGetProcAddress), ordering (0: writes
+/// Sets a mode: devices (2), dmabuf (1), peermem (0), ordering (0: writes
 /// of NICs need a flush), flush (1: the host can ask for it), version (12080), legacy_ipc (1). Those in brackets are
 /// how it begins.
 void standin_mode(const char* name, int value);
@@ -19,13 +19,17 @@ void standin_mode(const char* name, int value);
 /// name: none.
 void standin_refuse(const char* function, int code, int nth);
 /// Things that are alive: allocations, reservations, mapped chunks, handles, streams, events, pinned ranges, contexts,
-/// mappings of other processes' memory, registrations.
+/// mappings of other processes' memory, registrations, exports (descriptors that nobody has closed).
 int standin_alive();
 /// Misuse so far: double free, use after free, a pointer that is none, freeing what a NIC has registered …
 int standin_faults();
+/// Registrations that NICs could write through and that ended although bytes had changed since their device's last
+/// flush: work that runs on it all along need not have seen them.
+int standin_unflushed();
 /// How often a function was called.
 int standin_calls(const char* function);
-/// JSON: {"alive": {"allocations": 0, …}, "faults": ["…"], "calls": {"cuMemAlloc": 1, …}}. As many bytes as it takes.
+/// JSON: {"alive": {"allocations": 0, …}, "faults": ["…"], "calls": {"cuMemAlloc": 1, …}, "unflushed": 0}. As many
+/// bytes as it takes.
 std::size_t standin_report(char* into, std::size_t room);
 /// Forgets calls, faults and refusals, and sets the modes back. What is alive stays.
 void standin_reset();
@@ -42,6 +46,7 @@ int standin_has_peer_memory();
 /// not so many. The caller unmaps it.
 void* standin_map_range(std::uint64_t address, std::size_t bytes);
 void* standin_map_dmabuf(int descriptor, std::size_t* bytes);
-/// A NIC has registered [address, address + bytes), or lets go of it.
-void standin_registered(std::uint64_t address, std::size_t bytes, int change);
+/// A NIC has registered [address, address + bytes), and lets go of it.
+std::uint64_t standin_register(std::uint64_t address, std::size_t bytes, int writable);
+void standin_deregister(std::uint64_t key);
 }

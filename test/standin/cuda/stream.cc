@@ -10,6 +10,7 @@
 #include "context.h"
 #include "ledger.h"
 #include "memory.h"
+#include "registration.h"
 
 namespace cuda = weightcast::cuda;
 using cuda::Code;
@@ -95,6 +96,7 @@ Code enqueue(DevicePointer device, std::byte* host, std::size_t bytes, cuda::Str
     return Ledger::get().fault(Code::kInvalidValue, "a copy of " + std::to_string(bytes) + " bytes at " +
                                                         standin::hex(device) + ", which are not all mapped");
   }
+  if (to_device) standin::note_copy(device, bytes);
   stream->add([=] { copy_now(device, host, bytes, to_device); });
   return Code::kSuccess;
 }

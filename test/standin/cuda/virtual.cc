@@ -173,6 +173,7 @@ Code cuMemExportToShareableHandle(void* shareable, AllocationHandle handle, cuda
   if (type != cuda::ShareableHandleType::kPosixFileDescriptor) return Code::kNotSupported;
   const int descriptor = fcntl(found->second.physical->descriptor(), F_DUPFD_CLOEXEC, 0);
   if (descriptor < 0) return Code::kUnknown;
+  standin::note_export(descriptor);
   *static_cast<int*>(shareable) = descriptor;
   return Code::kSuccess;
 }

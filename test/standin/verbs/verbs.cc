@@ -28,12 +28,8 @@ Function real(const char* name, const char* version) {
   return reinterpret_cast<Function>(dlvsym(library, name, version));
 }
 
-struct Registered {
-  std::uint64_t address;
-  std::size_t bytes;
-};
 std::mutex mutex;
-std::map<ibv_mr*, Registered> registered;
+std::map<ibv_mr*, std::uint64_t> registered;  // of device memory, and the driver's key of it
 
 /// Registers `bytes` at `mapped + skip` as what lies at `iova` for peers. The mapping goes: pages stay pinned.
 ibv_mr* register_mapped(ibv_pd* pd, void* mapped, std::size_t mapped_bytes, std::size_t skip, std::size_t bytes,
@@ -45,8 +41,7 @@ ibv_mr* register_mapped(ibv_pd* pd, void* mapped, std::size_t mapped_bytes, std:
   munmap(mapped, mapped_bytes);
   if (region != nullptr) {
     const std::lock_guard lock(mutex);
-    registered[region] = {iova, bytes};
-    standin_registered(iova, bytes, 1);
+    registered[region] = standin_register(iova, bytes, (access & IBV_ACCESS_LOCAL_WRITE) != 0 ? 1 : 0);
   }
   errno = error;
   return region;
@@ -104,16 +99,19 @@ ibv_mr* ibv_reg_dmabuf_mr(ibv_pd* pd, std::uint64_t offset, std::size_t length, 
 }
 
 int ibv_dereg_mr(ibv_mr* region) {
+  std::uint64_t key = 0;
   {
     const std::lock_guard lock(mutex);
     const auto found = registered.find(region);
     if (found != registered.end()) {
-      standin_registered(found->second.address, found->second.bytes, -1);
-      registered.erase(found);
+      key = found->second;
+      registered.erase(found);  // before somebody else's registration gets its address
     }
   }
   using Dereg = int (*)(ibv_mr*);
   static const auto dereg = real<Dereg>("ibv_dereg_mr", "IBVERBS_1.1");
-  return dereg(region);
+  const int error = dereg(region);
+  if (key != 0) standin_deregister(key);  // what the NIC wrote until now counts
+  return error;
 }
 }
