@@ -2,7 +2,7 @@
 // stand-in for the driver.
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { run } from '../testing/shell.mjs';
+import { root, run } from '../testing/shell.mjs';
 import { versionOf } from './processes.mjs';
 import { reportRates } from './rates.mjs';
 import { folder, loadBefore, saveRecord } from './record.mjs';
@@ -31,7 +31,7 @@ export async function measure() {
     '--out',
     measured,
     '--env',
-    `WEIGHTCAST_CUDA_LIB=${path.resolve(driver)}`,
+    `WEIGHTCAST_CUDA_LIB=./${path.relative(root, driver)}`,
   ];
   const inside = ['node', 'scripts/compare/staging-guest.mjs', `${RUNS}`];
   if (!(await run(['scripts/softroce-vm', ...machine, '--', ...inside]))) throw new Error('the measurement inside the machine failed');
