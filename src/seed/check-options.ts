@@ -1,6 +1,5 @@
 /** Options of a seed that make no sense, found before anything is opened. */
-import { nativeDevice } from '../device/check.js';
-import { devicePathChoices } from '../device/path.js';
+import { checkDevicePathChoice, nativeDevice } from '../device/check.js';
 import { WeightcastError } from '../errors.js';
 import type { SeedOptions, SglangOffer } from './options.js';
 
@@ -23,9 +22,7 @@ export function checkOptions(options: SeedOptions): void {
 
 function checkDevice({ on, devicePath = 'auto', transport = 'auto' }: SeedOptions): void {
   if (on !== undefined) nativeDevice(on, 'seed: on');
-  if (!devicePathChoices.includes(devicePath)) {
-    throw invalid(`expected ${devicePathChoices.join(', ')} for devicePath but received ${JSON.stringify(devicePath)}`);
-  }
+  checkDevicePathChoice(devicePath, 'seed');
   if (transport === 'tcp' && (devicePath === 'dma-buf' || devicePath === 'peer-memory')) {
     throw invalid(`devicePath "${devicePath}" needs RDMA, and transport "tcp" was asked for; it offers a copy (staging)`);
   }

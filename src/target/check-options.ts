@@ -1,4 +1,4 @@
-import { devicePathChoices } from '../device/path.js';
+import { checkDevicePathChoice } from '../device/check.js';
 import { WeightcastError } from '../errors.js';
 import { parseAddress } from '../handshake/index.js';
 import { parseDtype, tensorBytes } from '../model/dtypes.js';
@@ -26,9 +26,7 @@ export function checkOptions(options: PullOptions): void {
 
 /** A way to an accelerator's memory that can be had over RDMA only, or is for no accelerator. */
 function checkDevicePath({ into, devicePath = 'auto', transport = 'auto' }: PullOptions): void {
-  if (!devicePathChoices.includes(devicePath)) {
-    throw wrong(`pull: expected ${devicePathChoices.join(', ')} for devicePath but received ${JSON.stringify(devicePath)}`);
-  }
+  checkDevicePathChoice(devicePath, 'pull');
   if (devicePath === 'auto') return;
   const onDevice = into.kind === 'tensors' || ('on' in into && into.on !== undefined);
   if (!onDevice) throw wrong(`pull: devicePath "${devicePath}" is for an accelerator's memory, and these weights do not go into one`);

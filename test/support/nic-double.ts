@@ -6,6 +6,7 @@ import type {
   NativeEndpoint,
   NativeFault,
   NativeNic,
+  NativePathChoice,
   NativePeerQueuePairs,
   NativeRegion,
   NativeRegistration,
@@ -70,7 +71,7 @@ export class NicDouble implements NativeNic {
   beforeCreate: () => Promise<void> = async () => undefined;
   beforeConnect: () => Promise<void> = async () => undefined;
   /** What `register` does first; a double has no memory of its own. */
-  beforeRegister: (region: NativeRegion) => void = () => {
+  beforeRegister: (region: NativeRegion, path: NativePathChoice) => void = () => {
     throw fault('the double has no memory', 'REGISTRATION', 'ibv_reg_mr');
   };
   /** What is registered. */
@@ -102,15 +103,21 @@ export class NicDouble implements NativeNic {
     return endpoint;
   }
 
-  async register(region: NativeRegion, offset: bigint, length: bigint, access: string): Promise<NativeRegistration> {
-    this.beforeRegister(region);
+  async register(
+    region: NativeRegion,
+    offset: bigint,
+    length: bigint,
+    access: string,
+    path: NativePathChoice,
+  ): Promise<NativeRegistration> {
+    this.beforeRegister(region, path);
     const key = nextNumber++;
     const registered = { region, offset, length, access, key };
     this.registered.add(registered);
     return {
       localKey: key,
       remoteKey: key,
-      path: 'host',
+      path: region.device === undefined ? 'host' : path === 'auto' ? 'dma-buf' : path,
       close: async () => void this.registered.delete(registered),
     };
   }
@@ -120,6 +127,7 @@ export class NicDouble implements NativeNic {
     region: Uint32Array,
     offset: BigUint64Array,
     length: BigUint64Array,
+    path: NativePathChoice,
   ): Promise<NativeRegistrations> {
     const made: NativeRegistration[] = [];
     const close = async (): Promise<void> => {
@@ -127,7 +135,7 @@ export class NicDouble implements NativeNic {
     };
     try {
       for (const [row, which] of region.entries())
-        made.push(await this.register(regions[which]!, offset[row]!, length[row]!, 'remote-read'));
+        made.push(await this.register(regions[which]!, offset[row]!, length[row]!, 'remote-read', path));
     } catch (error) {
       await close();
       throw error;

@@ -1,12 +1,13 @@
 /** The report of `doctor` as text. */
 import type { NativeDevicePort, NativeLimits } from '../../native.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
+import { acceleratorRows } from './render-accelerators.js';
 import type { LocalCheck } from './local-check.js';
 import type { DoctorReport, NativeReport } from './report.js';
 import { verdictText } from './verdict.js';
 
 export function reportLines(report: DoctorReport): string[] {
-  const { node, addon, kernelRdma, sharedMemory, gpu, verdict } = report;
+  const { node, addon, kernelRdma, sharedMemory, acceleratorSigns, verdict } = report;
   const rows = [
     ['node', `${node.version}, Node-API ${node.nodeApi}, ${node.platform}-${node.arch}, kernel ${node.kernel}`],
     ['addon', addon.reason === '' ? `loaded${addon.path === '' ? '' : ` from ${addon.path}`}` : `not loaded: ${oneLine(addon.reason)}`],
@@ -25,7 +26,7 @@ export function reportLines(report: DoctorReport): string[] {
         : `${formatBytes(sharedMemory.freeBytes)} of ${formatBytes(sharedMemory.totalBytes)} free`,
     ],
     ['address', `${report.address} (peers reach a seed here at it; --host changes it)`],
-    ['GPU memory', `not supported yet: weights are read into host memory${gpu.seen.length > 0 ? ` (here: ${gpu.seen.join(', ')})` : ''}`],
+    ...acceleratorRows(report.native?.accelerators, acceleratorSigns),
   ];
   return [
     ...formatTable(rows),
@@ -91,6 +92,7 @@ export function portLines(port: NativeDevicePort): string[] {
       '  rate',
       `${String(port.rateGbps)} Gb/s${port.software ? ' claimed, which means nothing for software' : ''}, MTU ${String(port.activeMtu)}`,
     ],
+    ['  dma-buf', port.dmabuf ? "imported: reads and writes accelerators' memory" : `not imported: ${port.dmabufReason}`],
     ['  netdev', `${port.netdev || 'none'}, NUMA node ${port.numaNode < 0 ? 'unknown' : String(port.numaNode)}`],
     [
       '  limits',

@@ -2,15 +2,8 @@
 import { toWeightcastError } from '../../errors.js';
 import { defaultHost } from '../../handshake/index.js';
 import { native, type NativeDevicePort, type NativeLimits, type NativeModule } from '../../native.js';
-import {
-  loadedAddonPath,
-  readGpu,
-  readNodeFacts,
-  readSharedMemory,
-  type GpuFacts,
-  type NodeFacts,
-  type SharedMemoryFacts,
-} from './host.js';
+import { loadedAddonPath, readNodeFacts, readSharedMemory, type NodeFacts, type SharedMemoryFacts } from './host.js';
+import { acceleratorSigns, checkAccelerators, type AcceleratorReport } from './accelerators.js';
 import { readKernelRdma, type KernelRdma } from './kernel.js';
 import { checkLocal, type LocalCheck } from './local-check.js';
 import { checkRdma, type RdmaCheck } from './rdma-check.js';
@@ -27,7 +20,8 @@ export interface DoctorReport {
   readonly sharedMemory: SharedMemoryFacts | undefined;
   /** Where peers would reach a seed of this host. */
   readonly address: string;
-  readonly gpu: GpuFacts;
+  /** What the kernel shows of accelerators. */
+  readonly acceleratorSigns: readonly string[];
   readonly verdict: Verdict;
 }
 
@@ -41,6 +35,7 @@ export interface NativeReport {
   readonly memlockAdvice: string;
   readonly rdma: RdmaCheck;
   readonly tcp: TcpCheck;
+  readonly accelerators: AcceleratorReport;
   /** Without a wire, between processes of this host. */
   readonly local: LocalCheck;
 }
@@ -55,7 +50,7 @@ export async function gatherReport(): Promise<DoctorReport> {
     native: nativeReport,
     sharedMemory: await readSharedMemory(),
     address: await defaultHost(),
-    gpu: await readGpu(),
+    acceleratorSigns: await acceleratorSigns(),
     verdict: verdictOf({ addonReason: reason, rdma: nativeReport?.rdma, tcp: nativeReport?.tcp, limits: nativeReport?.limits }),
   };
 }
@@ -86,6 +81,7 @@ async function gatherNative(addon: NativeModule): Promise<NativeReport> {
     memlockAdvice: limited ? addon.memlockAdvice(limits.available ?? 0n) : '',
     rdma: await checkRdma(addon),
     tcp: await checkTcp(addon),
+    accelerators: await checkAccelerators(addon),
     local: await checkLocal(addon),
   };
 }

@@ -3,13 +3,16 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { loadedAddonPath, readGpu, readSharedMemory } from '#src/cli/doctor/host.js';
+import { acceleratorSigns, checkAccelerators } from '#src/cli/doctor/accelerators.js';
+import { loadedAddonPath, readSharedMemory } from '#src/cli/doctor/host.js';
 import { checkLocal, readRestrictions } from '#src/cli/doctor/local-check.js';
 import { readKernelRdma } from '#src/cli/doctor/kernel.js';
 import { portLines, reportLines } from '#src/cli/doctor/render.js';
 import type { DoctorReport } from '#src/cli/doctor/report.js';
+import { acceleratorRows } from '#src/cli/doctor/render-accelerators.js';
 import { verdictOf, verdictText } from '#src/cli/doctor/verdict.js';
-import { native, type NativeDevicePort, type NativeLimits } from '#src/native.js';
+import { native, type NativeDevicePort, type NativeLimits, type NativeRegion } from '#src/native.js';
+import { fault, gidOf, NicDouble } from '../../support/nic-double.js';
 
 const trees: string[] = [];
 after(async () => {
@@ -65,9 +68,12 @@ describe('what doctor says of the kernel', () => {
 });
 
 describe('what doctor says of the host', () => {
-  it('GPU memory is never called supported', async () => {
-    assert.deepEqual(await readGpu(await tree('proc/driver/nvidia/version')), { supported: false, seen: ['NVIDIA driver'] });
-    assert.deepEqual(await readGpu(await tree('tmp/')), { supported: false, seen: [] });
+  it('of accelerators it is what the kernel shows', async () => {
+    assert.deepEqual(await acceleratorSigns(await tree('proc/driver/nvidia/version', 'dev/kfd')), [
+      "NVIDIA's kernel driver",
+      "AMD's kernel driver",
+    ]);
+    assert.deepEqual(await acceleratorSigns(await tree('tmp/')), []);
   });
 
   it('shared memory has a size where it is there', async () => {
@@ -186,6 +192,68 @@ const port: NativeDevicePort = {
   dmabufReason: 'the driver of RDMA device rxe0 does not import dma-bufs',
 };
 
+const driverless = {
+  accelerators: [],
+  drivers: [{ kind: 'cuda', path: '', version: '', reason: 'cannot load libcuda.so.1' }],
+  peerMemory: '',
+} as const;
+const none = { ...driverless, ways: [] };
+
+const gpu = {
+  ...({ kind: 'cuda', ordinal: 0, name: 'NVIDIA H100', pciAddress: '0000:17:00.0', numaNode: 0, bytes: 80_000_000_000n } as const),
+  ...{ dmabuf: false, dmabufReason: 'needs the open kernel modules' },
+};
+const found = {
+  accelerators: [gpu],
+  drivers: [{ kind: 'cuda', path: 'libcuda.so.1', version: '12.4', reason: '' }],
+  peerMemory: 'nvidia_peermem',
+} as const;
+
+describe('what doctor says of accelerators', () => {
+  it('without any, whose driver is missing and why', async () => {
+    const addon = { ...native(), listAccelerators: () => Promise.resolve(driverless) };
+    assert.deepEqual(await checkAccelerators(addon), none);
+  });
+
+  it('with one and no RDMA, that its memory goes through that of the host', async () => {
+    let freed = 0;
+    const region = { close: () => void freed++ } as unknown as NativeRegion;
+    const addon = { ...native(), listAccelerators: () => Promise.resolve(found), allocateOnDevice: () => Promise.resolve(region) };
+    const { ways } = await checkAccelerators(addon, () => Promise.resolve({ nics: [], reason: 'no RDMA device' }));
+    assert.deepEqual(ways, [{ accelerator: 'cuda:0', path: 'staging', reason: 'no RDMA device' }]);
+    assert.equal(freed, 1);
+  });
+
+  it('with one and RDMA, which way was tried and worked, and why not a better one', async () => {
+    const nic = new NicDouble('mlx5_0', gidOf(1));
+    const asked: string[] = [];
+    nic.beforeRegister = (_region, path) => {
+      asked.push(path);
+      if (path === 'dma-buf') throw fault('dma-buf: EOPNOTSUPP', 'REGISTRATION', 'ibv_reg_dmabuf_mr');
+    };
+    const region = { close: () => undefined } as unknown as NativeRegion;
+    const addon = { ...native(), listAccelerators: () => Promise.resolve(found), allocateOnDevice: () => Promise.resolve(region) };
+    const report = await checkAccelerators(addon, () => Promise.resolve({ nics: [nic], reason: '' }));
+    assert.deepEqual(asked, ['dma-buf', 'peer-memory']);
+    assert.equal(nic.registered.size, 0, 'nothing stays registered');
+    assert.deepEqual(report.ways, [{ accelerator: 'cuda:0', path: 'peer-memory', reason: 'dma-buf: EOPNOTSUPP' }]);
+    const text = acceleratorRows(report, [])
+      .map((row) => row.join(' '))
+      .join('\n');
+    assert.match(text, /cuda:0 NVIDIA H100, 80 GB, PCI 0000:17:00\.0, NUMA node 0/);
+    assert.match(text, /dma-buf not exported: needs the open kernel modules/);
+    assert.match(text, /RDMA reads and writes its memory by peer-memory \(tried\): dma-buf: EOPNOTSUPP/);
+    assert.match(text, /cuda libcuda\.so\.1 12\.4/);
+  });
+
+  it('with one whose memory cannot be had, why', async () => {
+    const refuse = (): Promise<never> => Promise.reject(fault('cuMemAlloc: out of memory', 'OUT_OF_MEMORY', 'cuMemAlloc'));
+    const addon = { ...native(), listAccelerators: () => Promise.resolve(found), allocateOnDevice: refuse };
+    const { ways } = await checkAccelerators(addon, () => Promise.resolve({ nics: [], reason: 'none' }));
+    assert.deepEqual(ways, [{ accelerator: 'cuda:0', path: 'none', reason: 'cuMemAlloc: out of memory' }]);
+  });
+});
+
 describe('the text of doctor', () => {
   it('marks the chosen GID and calls rxe software', () => {
     const text = portLines(port).join('\n');
@@ -205,7 +273,7 @@ describe('the text of doctor', () => {
       native: undefined,
       sharedMemory: undefined,
       address: '10.0.0.5',
-      gpu: { supported: false, seen: [] },
+      acceleratorSigns: [],
       verdict: verdictOf({ addonReason: 'not built', rdma: undefined, tcp: undefined, limits: undefined }),
     };
     const bare = reportLines(report);
@@ -225,6 +293,7 @@ describe('the text of doctor', () => {
         memlockAdvice: 'ulimit -l unlimited',
         rdma,
         tcp: works,
+        accelerators: none,
         local: { descriptors: '', memory: 'EPERM', restrictions: { ptraceScope: 2, seccomp: true } },
       },
       verdict: verdictOf({ addonReason: '', rdma, tcp: works, limits }),
@@ -235,7 +304,8 @@ describe('the text of doctor', () => {
     assert.match(text, /on this host +files and shared memory of a seed can be read/);
     assert.match(text, /memory +its other memory cannot be read: EPERM/);
     assert.match(text, /ptrace_scope 2 \(only with CAP_SYS_PTRACE\); a seccomp filter/);
-    assert.match(text, /GPU memory +not supported yet/);
+    assert.match(text, /accelerators +none that can be used: weights go into host memory only/);
+    assert.match(text, /cuda +cannot load libcuda\.so\.1/);
     assert.match(text, /\nwarning: only 8\.39 MB may be pinned/);
     assert.match(full.at(-1) ?? '', /^verdict: auto uses rdma over rxe0 \(software RDMA/);
   });
