@@ -8,7 +8,7 @@ import { devicePathChoices } from './path.js';
  * @throws ERR_INVALID_ARGUMENT for anything but one kind with an ordinal.
  */
 export function nativeDevice(device: DeviceId, what: string): NativeDeviceId {
-  const entries = typeof device === 'object' ? Object.entries(device as Readonly<Record<string, unknown>>) : [];
+  const entries: [string, unknown][] = Object.entries((device as Readonly<Record<string, unknown>> | null | undefined) ?? {});
   const [kind, ordinal] = entries[0] ?? [];
   if (entries.length === 1 && (kind === 'cuda' || kind === 'hip') && isOrdinal(ordinal)) return { kind, ordinal };
   throw new WeightcastError('ERR_INVALID_ARGUMENT', `${what}: expected { cuda: 0 } or { hip: 0 } but received ${JSON.stringify(device)}`);

@@ -82,9 +82,9 @@ test('a few large ranges are registered side by side, not one after the other', 
   nic.beforeRegister = () => undefined;
   const calls: number[] = [];
   const registerAll = nic.registerAll.bind(nic);
-  nic.registerAll = (regions, which, offset, length) => {
+  nic.registerAll = (regions, which, offset, length, path) => {
     calls.push(which.length);
-    return registerAll(regions, which, offset, length);
+    return registerAll(regions, which, offset, length, path);
   };
   const lengths = [200n, 200n, 100n, 100n, 200n].map((mebibytes) => mebibytes << 20n);
   const ranges = lengths.map((length, index) => ({
@@ -136,4 +136,61 @@ test('a copy that cannot be pinned either is the end', async (context) => {
   await assert.rejects(register([nic], content, ranges, silentLogger), { code: 'ERR_REGISTRATION' });
   assert.equal(nic.registered.size, 0);
   for (const region of content.regions) region.close();
+});
+
+/** A region of an accelerator as far as registering goes, with nothing behind it. */
+function deviceRegion(): Region {
+  const device = { kind: 'cuda', ordinal: 0 } as const;
+  return {
+    device: { cuda: 0 },
+    byteLength: BigInt(bytes),
+    close: () => undefined,
+    handle: { kind: 'device', device },
+  } as unknown as Region;
+}
+
+test("an accelerator's memory is registered in one way on all devices: the first that all of them know", async () => {
+  const host = await Region.allocate(BigInt(bytes));
+  const content: SeedContent = { regions: [host, deviceRegion()], tensors: [], weightFiles: [], modelFiles: [], close: () => undefined };
+  const nics = [new NicDouble('a', gidOf(1)), new NicDouble('b', gidOf(2))];
+  const tried: string[] = [];
+  for (const nic of nics) {
+    nic.beforeRegister = (region, path) => {
+      if (region.device === undefined) return;
+      tried.push(`${nic.device} ${path}`);
+      if (nic.device === 'b' && path === 'dma-buf') throw refusal();
+    };
+  }
+  const ranges = [0, 1, 1].map((region, index) => ({ region, offset: BigInt(index) * 4096n, length: 4096n }));
+  const registered = await register(nics, content, ranges, silentLogger);
+  assert.deepEqual([...tried].sort(), [
+    'a dma-buf',
+    'a dma-buf',
+    'a peer-memory',
+    'a peer-memory',
+    'b dma-buf',
+    'b peer-memory',
+    'b peer-memory',
+  ]);
+  assert.equal(registered.climbed?.path, 'peer-memory');
+  assert.match(registered.climbed.reason, /cannot register weights/);
+  for (const [index, nic] of nics.entries()) {
+    assert.equal(nic.registered.size, ranges.length, 'what the refused way had registered is gone');
+    const keys = [...nic.registered].map(({ region, offset, key }) => [region.device === undefined ? 0 : 1, offset, key] as const);
+    for (const [row, { region, offset }] of ranges.entries()) {
+      assert.deepEqual(keys.find(([which, at]) => which === region && at === offset)?.[2], registered.remoteKeys[index]?.[row]);
+    }
+  }
+  await registered.close();
+  assert.deepEqual(
+    nics.map((nic) => nic.registered.size),
+    [0, 0],
+  );
+  await assert.rejects(register(nics, content, ranges, silentLogger, 'dma-buf'), /cannot register weights/);
+  assert.deepEqual(
+    nics.map((nic) => nic.registered.size),
+    [0, 0],
+    'nothing stays registered',
+  );
+  host.close();
 });

@@ -240,7 +240,7 @@ describe('what doctor says of accelerators', () => {
     const text = acceleratorRows(report, [])
       .map((row) => row.join(' '))
       .join('\n');
-    assert.match(text, /cuda:0 NVIDIA H100, 80 GB, PCI 0000:17:00\.0, NUMA node 0/);
+    assert.match(text, /cuda:0 NVIDIA H100, 80\.00 GB, PCI 0000:17:00\.0, NUMA node 0/);
     assert.match(text, /dma-buf not exported: needs the open kernel modules/);
     assert.match(text, /RDMA reads and writes its memory by peer-memory \(tried\): dma-buf: EOPNOTSUPP/);
     assert.match(text, /cuda libcuda\.so\.1 12\.4/);
