@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { acceleratorOf, wireOptionsOf } from '#src/cli/options.js';
 import { describe, it } from 'node:test';
 import { InvalidArgumentError } from 'commander';
 import {
   byteSize,
   deviceList,
+  devicesAndAccelerator,
   hostAddress,
   hostAndPort,
   integer,
@@ -63,6 +65,17 @@ describe('values of flags', () => {
     assert.deepEqual(deviceList('mlx5_0'), ['mlx5_0']);
     assert.deepEqual(deviceList('rxe0, rxe1,bnxt_re-3'), ['rxe0', 'rxe1', 'bnxt_re-3']);
     refuses(deviceList, '', ',', 'rxe0,', 'rxe0,rxe0', 'rxe0:1', '../x');
+  });
+
+  it('devices, one of which may be an accelerator', () => {
+    assert.deepEqual(devicesAndAccelerator('cuda:0'), ['cuda:0']);
+    assert.deepEqual(devicesAndAccelerator('hip:1, rxe0,rxe1'), ['rxe0', 'rxe1', 'hip:1']);
+    assert.deepEqual(devicesAndAccelerator('rxe0'), ['rxe0']);
+    assert.deepEqual(acceleratorOf({ device: ['rxe0', 'hip:1'] }), { hip: 1 });
+    assert.equal(acceleratorOf({ device: ['rxe0'] }), undefined);
+    assert.deepEqual(wireOptionsOf({ device: ['rxe0', 'hip:1'], devicePath: 'staging' }), { devices: ['rxe0'], devicePath: 'staging' });
+    assert.deepEqual(wireOptionsOf({ device: ['hip:1'] }), {}, 'all RDMA devices');
+    refuses(devicesAndAccelerator, '', 'cuda:', 'xpu:0', 'cuda:0,hip:0', 'cuda:0,', 'rxe0,rxe0,cuda:0', '../x');
   });
 
   it('host addresses have no port', () => {

@@ -7,6 +7,7 @@ import { mirrorSummaryLines } from '#src/cli/mirror-summary.js';
 import { modelNameOf } from '#src/cli/model-name.js';
 import { pullSummaryLines, transportText } from '#src/cli/pull-summary.js';
 import { seedSummaryLines } from '#src/cli/seed-summary.js';
+import type { Region } from '#src/region.js';
 import type { SeedSummary } from '#src/seed/index.js';
 import type { PullResult } from '#src/target/index.js';
 
@@ -78,6 +79,17 @@ describe('the summary of pull', () => {
     ]) {
       assert.match(text, part);
     }
+  });
+
+  it("says how an accelerator's memory was reached, and that it stays while the process does", () => {
+    const deviceMemory = { devices: ['cuda:0'], path: 'staging', reason: 'this is tcp' } as const;
+    const region = { byteLength: 1n } as unknown as Region;
+    const lines = pullSummaryLines({ ...result, deviceMemory, output: { kind: 'memory', region, tensors: [] } }).join('\n');
+    assert.match(lines, /^accelerator +cuda:0, through host memory \(staging\): this is tcp$/m);
+    assert.match(lines, /^output +memory of cuda:0, held until a signal ends this process$/m);
+    const direct = pullSummaryLines({ ...result, deviceMemory: { ...deviceMemory, path: 'dma-buf', reason: '' } }).join('\n');
+    assert.match(direct, /^accelerator +cuda:0, by dma-buf$/m);
+    assert.doesNotMatch(pullSummaryLines(result).join('\n'), /accelerator/);
   });
 
   it('names the sources that failed before, a line each', () => {
@@ -175,6 +187,15 @@ describe('the summary of seed', () => {
     }).join('\n');
     assert.match(text, /transports +tcp \(not rdma: no device\)/);
     assert.match(text, /memory +files are copied into memory: EFAULT/);
+  });
+
+  it("says how peers read an accelerator's memory", () => {
+    const direct = { devices: ['cuda:0'], path: 'peer-memory', reason: 'no dma-buf' } as const;
+    const lines = seedSummaryLines('m', 's:1', { ...summary, backing: 'device', deviceMemory: direct }).join('\n');
+    assert.match(lines, /^memory +of the accelerator, not copied/m);
+    assert.match(lines, /^accelerator +cuda:0, by peer-memory: no dma-buf$/m);
+    const copied = { ...summary, backing: 'copied', deviceMemory: { ...direct, path: 'staging' } } as const;
+    assert.match(seedSummaryLines('m', 's:1', copied).join('\n'), /^memory +a copy in the memory of the host/m);
   });
 
   it('says where SGLang finds it, and nothing of a server that is not there', () => {
