@@ -28,8 +28,9 @@ export function checkOptions(options: PullOptions): void {
 function checkDevicePath({ into, devicePath = 'auto', transport = 'auto' }: PullOptions): void {
   checkDevicePathChoice(devicePath, 'pull');
   if (devicePath === 'auto') return;
-  const onDevice = into.kind === 'tensors' || ('on' in into && into.on !== undefined);
-  if (!onDevice) throw wrong(`pull: devicePath "${devicePath}" is for an accelerator's memory, and these weights do not go into one`);
+  const on = into.kind === 'memory' || into.kind === 'discard' ? into.on : undefined;
+  if (into.kind !== 'tensors' && on === undefined)
+    throw wrong(`pull: devicePath "${devicePath}" is for an accelerator's memory, and these weights do not go into one`);
   if (devicePath !== 'staging' && (transport === 'tcp' || transport === 'local')) {
     throw wrong(`pull: devicePath "${devicePath}" needs RDMA, and transport "${transport}" was asked for; it stages`);
   }

@@ -217,7 +217,10 @@ describe('what doctor says of accelerators', () => {
 
   it('with one and no RDMA, that its memory goes through that of the host', async () => {
     let freed = 0;
-    const region = { close: () => void freed++ } as unknown as NativeRegion;
+    const close = (): void => {
+      freed++;
+    };
+    const region = { close } as unknown as NativeRegion;
     const addon = { ...native(), listAccelerators: () => Promise.resolve(found), allocateOnDevice: () => Promise.resolve(region) };
     const { ways } = await checkAccelerators(addon, () => Promise.resolve({ nics: [], reason: 'no RDMA device' }));
     assert.deepEqual(ways, [{ accelerator: 'cuda:0', path: 'staging', reason: 'no RDMA device' }]);
