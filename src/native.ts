@@ -6,9 +6,11 @@
  * pool. A failure is an `Error` with the fields of {@link NativeFault}; `errors.ts` turns it into a public error.
  */
 import { loadNative } from './native-loader.js';
+import type { NativeEngine } from './native-engine.js';
 import type { NativeAccelerators, NativeDeviceKind, NativeLimits, NativeRegion } from './native-memory.js';
 import type { NativeChecksumTask, NativeTransfer, NativeTransferOptions } from './native-transfer.js';
 
+export type * from './native-engine.js';
 export type * from './native-memory.js';
 export type * from './native-transfer.js';
 
@@ -289,6 +291,11 @@ export interface NativeModule {
   listenLocal(name: string, token: string): Promise<NativeLocalServer>;
   /** Rejects with NOT_FOUND (no seed of that name on this host), REMOTE_ACCESS (it is here, but may not be read), PROTOCOL, IO. */
   connectLocal(name: string, token: string, timeoutMs: number): Promise<NativeLocalPeer>;
+  /**
+   * Connects to the process that listens at a UNIX stream socket. Rejects with INVALID_ARGUMENT (no path, a socket of this process),
+   * NOT_FOUND (nobody listens), IO.
+   */
+  connectEngine(path: string, timeoutMs: number): Promise<NativeEngine>;
   /** Plans and starts on a native thread. Throws INVALID_ARGUMENT on columns of unequal length, CLOSED. */
   startTransfer(options: NativeTransferOptions): NativeTransfer;
   checksum(

@@ -4,6 +4,7 @@
 
 #include "binding/checksum_handle.h"
 #include "binding/endpoint_handle.h"
+#include "binding/engine_handle.h"
 #include "binding/follower_handle.h"
 #include "binding/functions.h"
 #include "binding/lane_handle.h"
@@ -30,6 +31,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   TcpServerHandle::define(*this, env);
   LocalServerHandle::define(*this, env);
   LocalPeerHandle::define(*this, env);
+  EngineHandle::define(*this, env);
   TransferHandle::define(*this, env);
   ChecksumHandle::define(*this, env);
   FollowerHandle::define(*this, env);
@@ -38,6 +40,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   define_rdma_functions(env, exports);
   define_tcp_functions(env, exports);
   define_local_functions(env, exports);
+  define_engine_functions(env, exports);
   define_transfer_functions(env, exports);
   napi_add_env_cleanup_hook(env, clean_up, this);
 }

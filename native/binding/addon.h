@@ -23,6 +23,7 @@ enum class HandleClass : std::uint8_t {
   kTcpServer,
   kLocalServer,
   kLocalPeer,
+  kEngine,
   kTransfer,
   kChecksumTask,
   kFollower,

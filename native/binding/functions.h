@@ -10,6 +10,7 @@ void define_device_functions(Napi::Env env, Napi::Object exports);
 void define_rdma_functions(Napi::Env env, Napi::Object exports);
 void define_tcp_functions(Napi::Env env, Napi::Object exports);
 void define_local_functions(Napi::Env env, Napi::Object exports);
+void define_engine_functions(Napi::Env env, Napi::Object exports);
 void define_transfer_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace weightcast::binding

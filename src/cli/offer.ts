@@ -1,6 +1,6 @@
 /** What commands that offer weights have in common: ready, until a signal comes or the server has lost them for good, stopped. */
 import type { WeightcastError } from '../errors.js';
-import type { ExitCode } from './exit-codes.js';
+import { ExitCode } from './exit-codes.js';
 import type { CommandContext } from './run.js';
 
 /** Weights on offer. */
@@ -12,12 +12,14 @@ interface Offered {
 /**
  * @param start brings it up; `onLost` is what the seed calls when targets do not find it any more.
  * @param ready tells of it.
- * @returns the exit code of the signal that ended it. @throws what `onLost` heard.
+ * @param withdrawn resolves when whoever owns the weights takes them back, with why; default: nobody does.
+ * @returns the exit code of the signal that ended it, 0 when they were taken back. @throws what `onLost` heard.
  */
 export async function offerUntilSignal<Offer extends Offered>(
   context: CommandContext,
   start: (onLost: (error: WeightcastError) => void) => Promise<Offer>,
   ready: (offer: Offer) => void,
+  withdrawn: Promise<string> = new Promise(() => undefined),
 ): Promise<ExitCode> {
   const { output, flags } = context;
   let onLost: (error: WeightcastError) => void = () => undefined;
@@ -31,13 +33,17 @@ export async function offerUntilSignal<Offer extends Offered>(
     context.progress().finish();
     ready(offer);
     const readyAt = performance.now();
-    const exitCode = await Promise.race([context.untilSignal(), lost]);
+    const end = await Promise.race([
+      context.untilSignal().then((exitCode) => ({ exitCode, reason: '' })),
+      withdrawn.then((reason) => ({ exitCode: ExitCode.ok, reason })),
+      lost,
+    ]);
     await offer.close();
     const upMs = Math.round(performance.now() - readyAt);
     const { sourceId, workerId } = offer.summary;
-    if (flags.json === true) output.json({ event: 'stopped', sourceId, workerId, upMs });
-    else output.line(`stopped: worker ${workerId} does not serve any more`);
-    return exitCode;
+    if (flags.json === true) output.json({ event: 'stopped', sourceId, workerId, upMs, ...(end.reason !== '' && { reason: end.reason }) });
+    else output.line(`stopped: worker ${workerId} does not serve any more${end.reason === '' ? '' : `: ${end.reason}`}`);
+    return end.exitCode;
   } finally {
     await offer.close();
   }

@@ -31,6 +31,7 @@ interface PullFlags extends CommonFlags, OriginFlags, WireFlags<Transport> {
   readonly shm?: string;
   readonly discard?: true;
   readonly map?: true;
+  readonly intoCudaIpc?: string;
   readonly like?: string;
   readonly verify?: (typeof verifyModes)[number] | false;
 }
@@ -61,6 +62,11 @@ export function addPull(program: Command, run: RunCommand): void {
         'discard',
       ]),
     )
+    .addOption(
+      new Option('--into-cuda-ipc <socket>', 'fill the GPU memory of the engine that listens at this UNIX socket')
+        .argParser(nonEmpty('a socket'))
+        .conflicts(['out', 'shm', 'discard', 'map']),
+    )
     .option(
       '--like <path>',
       'checkpoint that says dtypes and shapes of tensors whose source does not, and whose file layout is taken where it fits',
@@ -83,8 +89,32 @@ export function addPull(program: Command, run: RunCommand): void {
 }
 
 async function pull(flags: PullFlags, context: CommandContext): Promise<ExitCode | undefined> {
+  if (flags.intoCudaIpc === undefined) return pullInto(destinationOf(flags), flags, context, context.signal);
+  if (acceleratorOf(flags) !== undefined) {
+    throw new UsageError('with --into-cuda-ipc the engine says which GPU its memory is on; leave out --device');
+  }
+  const { EngineMemory } = await import('../../engine/index.js');
+  const engine = await EngineMemory.open(flags.intoCudaIpc, { writable: true, signal: context.signal });
+  const gone = new AbortController();
+  void engine.ended.then((reason) => {
+    gone.abort(reason);
+  });
+  try {
+    const signal = AbortSignal.any([context.signal, gone.signal]);
+    const exitCode = await pullInto({ kind: 'tensors', tensors: engine.tensors }, flags, context, signal);
+    await engine.close();
+    return exitCode;
+  } catch (error) {
+    // An engine that goes away aborts the pull; that is the reason, then.
+    const reason: unknown = gone.signal.aborted && !context.signal.aborted ? gone.signal.reason : error;
+    await engine.close(reason);
+    throw reason;
+  }
+}
+
+async function pullInto(into: Destination, flags: PullFlags, context: CommandContext, signal: AbortSignal): Promise<ExitCode | undefined> {
   const logger = await context.logger('warn');
-  const options: PullOptions = { ...(await pullOptionsOf(flags, context, logger)), logger, signal: context.signal };
+  const options: PullOptions = { ...(await pullOptionsOf(into, flags, context, logger)), logger, signal };
   const { pull: startPull } = await import('../../target/index.js');
   const progress = context.progress();
   const running = startPull(options);
@@ -109,11 +139,11 @@ async function hold(region: Region, context: CommandContext): Promise<ExitCode> 
   }
 }
 
-async function pullOptionsOf(flags: PullFlags, { io }: CommandContext, logger: Logger): Promise<PullOptions> {
+async function pullOptionsOf(into: Destination, flags: PullFlags, { io }: CommandContext, logger: Logger): Promise<PullOptions> {
   const origin = await originOf(flags, io.env, logger);
   return {
     ...origin,
-    into: destinationOf(flags),
+    into,
     ...(await transferOptionsOf(flags, io.env, logger)),
     ...wireOptionsOf(flags),
     verify: verifyOf(flags),
@@ -156,5 +186,5 @@ function destinationOf({ out, shm, discard, map, ...flags }: PullFlags): Destina
   if (shm !== undefined) return { kind: 'shared', name: shm };
   if (discard === true) return { kind: 'discard' };
   if (map === true) return { kind: 'mapped' };
-  throw new UsageError('say where the weights go: --out DIR, --shm NAME, --map, --device cuda:0 or --discard');
+  throw new UsageError('say where the weights go: --out DIR, --shm NAME, --map, --device cuda:0, --into-cuda-ipc SOCKET or --discard');
 }
