@@ -95,8 +95,12 @@ Result<std::unique_ptr<memory::PinnedHost>> CudaDevice::pin(std::byte* host, std
 }
 
 Status CudaDevice::flush() {
-  if (attribute(DeviceAttribute::kGpuDirectRdmaWritesOrdering) >= kOrderedForOwner) return Status::success();
-  const bool by_host = (attribute(DeviceAttribute::kGpuDirectRdmaFlushWritesOptions) & kFlushByHost) != 0;
+  auto ordering = attribute(DeviceAttribute::kGpuDirectRdmaWritesOrdering);
+  if (!ordering.ok()) return ordering.status();
+  if (ordering.value() >= kOrderedForOwner) return Status::success();
+  auto options = attribute(DeviceAttribute::kGpuDirectRdmaFlushWritesOptions);
+  if (!options.ok()) return options.status();
+  const bool by_host = (options.value() & kFlushByHost) != 0;
   if (driver_->flush_gpu_direct_rdma_writes == nullptr || !by_host) return Status::success();
   const Current current(*this);
   if (!current.status().ok()) return current.status();
@@ -105,9 +109,12 @@ Status CudaDevice::flush() {
   return driver_->failed(code, "cuFlushGPUDirectRDMAWrites", "cannot make what was read visible on " + name());
 }
 
-int CudaDevice::attribute(DeviceAttribute attribute) const {
+Result<int> CudaDevice::attribute(DeviceAttribute attribute) const {
   int value = 0;
-  return driver_->device_get_attribute(&value, attribute, number_) == Code::kSuccess ? value : 0;
+  const Code code = driver_->device_get_attribute(&value, attribute, number_);
+  if (code == Code::kSuccess) return value;
+  if (code == Code::kInvalidValue) return 0;
+  return driver_->failed(code, "cuDeviceGetAttribute", "cannot ask what " + name() + " can do");
 }
 
 Status CudaDevice::synchronise_copies() const {

@@ -29,8 +29,8 @@ class CudaDevice final : public memory::Device, public std::enable_shared_from_t
   Status flush() override;
 
   [[nodiscard]] const Driver& driver() const { return *driver_; }
-  /// 0 where the driver does not know the attribute.
-  [[nodiscard]] int attribute(DeviceAttribute attribute) const;
+  /// 0 where the driver is too old to know the attribute. kDevice where it does not answer.
+  [[nodiscard]] Result<int> attribute(DeviceAttribute attribute) const;
   /// Makes the driver's copies from and to memory of virtual mappings synchronous: the attribute of single pointers
   /// does not exist for them. Drivers before 12.1 cannot.
   Status synchronise_copies() const;

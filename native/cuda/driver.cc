@@ -149,7 +149,9 @@ Result<DriverPtr> load_driver_file(const std::string& file) {
                        "; its driver is too old: 11.0 or later is needed");
   }
   if (const Code code = driver->init(0); code != Code::kSuccess) {
-    return unavailable(driver->path + " finds no GPU that it can use (cuInit: " + driver->words(code) + ")");
+    Status status = unavailable(driver->path + " finds no GPU that it can use (cuInit: " + driver->words(code) + ")");
+    status.call = "cuInit";
+    return status;
   }
   if (const Code code = driver->driver_get_version(&driver->version); code != Code::kSuccess) {
     return driver->failed(code, "cuDriverGetVersion", "cannot ask " + driver->path + " for its version");

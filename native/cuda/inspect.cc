@@ -1,7 +1,9 @@
 // What the driver says of an address, before it becomes a region.
 #include <cinttypes>
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "cuda/region.h"
 
@@ -18,13 +20,22 @@ Status refused(DevicePointer address, const std::string& why) {
   return Status::error(weightcast::Code::kInvalidArgument, "cannot use the memory at " + hex(address) + ": " + why);
 }
 
-/// None where the driver does not know the attribute of this memory.
+/// None where the driver does not know the address, or not this of it. kDevice where it does not answer.
 template <typename Value>
-std::optional<Value> attribute(const Driver& driver, PointerAttribute which, DevicePointer address) {
+Result<std::optional<Value>> attribute(const Driver& driver, PointerAttribute which, DevicePointer address) {
   // Larger than any attribute: some are written with more bytes than their type suggests.
   std::uint64_t room[2] = {};
-  if (driver.pointer_get_attribute(room, which, address) != Code::kSuccess) return std::nullopt;
-  return static_cast<Value>(room[0]);
+  const Code code = driver.pointer_get_attribute(room, which, address);
+  if (code == Code::kSuccess) return std::optional<Value>(static_cast<Value>(room[0]));
+  if (code == Code::kInvalidValue || code == Code::kNotSupported) return std::optional<Value>();
+  return driver.failed(code, "cuPointerGetAttribute", "cannot ask about the memory at " + hex(address));
+}
+
+/// Of attributes that say yes or no, whose first byte alone counts.
+Result<bool> says(const Driver& driver, PointerAttribute which, DevicePointer address, bool if_unknown) {
+  auto answer = attribute<unsigned>(driver, which, address);
+  if (!answer.ok()) return std::move(answer.status());
+  return answer.value().has_value() ? *answer.value() % 256 != 0 : if_unknown;
 }
 
 Result<Allocation> range_at(const CudaDevice& device, DevicePointer address) {
@@ -33,9 +44,13 @@ Result<Allocation> range_at(const CudaDevice& device, DevicePointer address) {
   Allocation found{.base = 0, .bytes = 0, .ordinal = device.ordinal()};
   std::size_t bytes = 0;
   const Code code = device.driver().mem_get_address_range(&found.base, &bytes, address);
-  if (code != Code::kSuccess) {
+  if (code == Code::kInvalidValue || code == Code::kNotFound) {
     return refused(address, "it is not mapped on " + device.name() +
                                 " (cuMemGetAddressRange: " + device.driver().words(code) + ")");
+  }
+  if (code != Code::kSuccess) {
+    return device.driver().failed(code, "cuMemGetAddressRange",
+                                  "cannot ask for the allocation of the memory at " + hex(address));
   }
   found.bytes = bytes;
   return found;
@@ -43,18 +58,35 @@ Result<Allocation> range_at(const CudaDevice& device, DevicePointer address) {
 
 Result<std::shared_ptr<CudaDevice>> owner_of(const Driver& driver, DevicePointer address) {
   const auto type = attribute<unsigned>(driver, PointerAttribute::kMemoryType, address);
-  if (!type.has_value()) return refused(address, "CUDA does not know it; memory of the host needs Region.fromAddress");
-  if (attribute<unsigned>(driver, PointerAttribute::kIsManaged, address).value_or(0) % 256 != 0) {
+  if (!type.ok()) return type.status();
+  if (!type.value().has_value())
+    return refused(address, "CUDA does not know it; memory of the host needs Region.fromAddress");
+  const auto managed = says(driver, PointerAttribute::kIsManaged, address, false);
+  if (!managed.ok()) return managed.status();
+  if (managed.value()) {
     return refused(
         address,
         "it is managed memory (cudaMallocManaged), whose pages move between host and device; copy it into memory of "
         "a device");
   }
-  if (static_cast<MemoryType>(*type) != MemoryType::kDevice)
+  if (static_cast<MemoryType>(*type.value()) != MemoryType::kDevice)
     return refused(address, "it is memory of the host that CUDA has pinned; use Region.fromAddress");
   const auto ordinal = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
-  if (!ordinal.has_value() || *ordinal < 0) return refused(address, "CUDA does not say which device it is of");
-  return CudaDevice::open(static_cast<std::uint32_t>(*ordinal));
+  if (!ordinal.ok()) return ordinal.status();
+  if (!ordinal.value().has_value() || *ordinal.value() < 0)
+    return refused(address, "CUDA does not say which device it is of");
+  return CudaDevice::open(static_cast<std::uint32_t>(*ordinal.value()));
+}
+
+/// Whether a virtual mapping goes on at `next`: with memory of the same device that is no allocation of its own.
+Status continues(const CudaDevice& device, DevicePointer next) {
+  auto owner = owner_of(device.driver(), next);
+  if (!owner.ok()) return std::move(owner.status());
+  const auto legacy = says(device.driver(), PointerAttribute::kIsLegacyCudaIpcCapable, next, true);
+  if (!legacy.ok()) return legacy.status();
+  if (!legacy.value() && owner.value()->ordinal() == device.ordinal()) return Status::success();
+  return refused(next, "the range goes on there with memory of " + owner.value()->name() +
+                           " that does not belong to the same mapping on " + device.name());
 }
 
 }  // namespace
@@ -75,23 +107,30 @@ Result<Adoptable> inspect(DevicePointer address, std::uint64_t bytes) {
     return refused(address, std::to_string(bytes) + " bytes of it are no range");
   auto device = owner_of(driver, address);
   if (!device.ok()) return device.status();
-  const bool legacy =
-      attribute<unsigned>(driver, PointerAttribute::kIsLegacyCudaIpcCapable, address).value_or(1) % 256 != 0;
-  // A virtual mapping is as long as its chunks follow each other; an allocation ends where it ends, also if another one
-  // follows, because no NIC takes two of them as one range.
+  const auto legacy = says(driver, PointerAttribute::kIsLegacyCudaIpcCapable, address, true);
+  if (!legacy.ok()) return legacy.status();
+  CudaRegion::BufferIds ids;
+  // A virtual mapping is as long as its chunks follow each other on one device; an allocation ends where it ends, also
+  // if another one follows, because no NIC takes two of them as one range.
   for (DevicePointer next = address; next < address + bytes;) {
+    if (next != address) {
+      if (Status status = continues(*device.value(), next); !status.ok()) return status;
+    }
     auto part = range_at(*device.value(), next);
     if (!part.ok()) return part.status();
     const DevicePointer end = part.value().base + part.value().bytes;
-    if (legacy && end < address + bytes) {
+    if (legacy.value() && end < address + bytes) {
       return refused(address, std::to_string(bytes) + " bytes of it leave their allocation of " +
                                   std::to_string(part.value().bytes) + " bytes at " + hex(part.value().base));
     }
+    const auto id = attribute<std::uint64_t>(driver, PointerAttribute::kBufferId, next);
+    if (!id.ok()) return id.status();
+    if (id.value().has_value()) ids.emplace(next, *id.value());
     next = end;
   }
   return Adoptable{.device = std::move(device.value()),
-                   .origin = legacy ? CudaRegion::Origin::kAllocation : CudaRegion::Origin::kVirtualMapping,
-                   .buffer_id = attribute<std::uint64_t>(driver, PointerAttribute::kBufferId, address)};
+                   .origin = legacy.value() ? CudaRegion::Origin::kAllocation : CudaRegion::Origin::kVirtualMapping,
+                   .buffer_ids = std::move(ids)};
 }
 
 }  // namespace weightcast::cuda

@@ -26,12 +26,17 @@ class OwnedRegion final : public CudaRegion {
 }  // namespace
 
 CudaRegion::CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address, std::uint64_t size, bool writable,
-                       Origin origin, std::optional<std::uint64_t> buffer_id)
+                       Origin origin, BufferIds buffer_ids)
     : DeviceRegion(as_data(address), size, memory::base_page_size(), writable),
       device_(std::move(device)),
       as_device_(device_),
       origin_(origin),
-      buffer_id_(buffer_id) {}
+      buffer_ids_(std::move(buffer_ids)) {}
+
+CudaRegion::CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address, std::uint64_t size, bool writable,
+                       Origin origin, std::optional<std::uint64_t> buffer_id)
+    : CudaRegion(std::move(device), address, size, writable, origin,
+                 buffer_id.has_value() ? BufferIds{{address, *buffer_id}} : BufferIds{}) {}
 
 CudaRegion::~CudaRegion() = default;
 
@@ -62,7 +67,9 @@ Result<std::shared_ptr<const memory::Dmabuf>> CudaRegion::export_dmabuf(std::uin
     return Status::error(weightcast::Code::kDevice,
                          "its driver is too old to export dma-bufs: CUDA 11.7 or later is needed");
   }
-  if (device_->attribute(DeviceAttribute::kDmaBufSupported) == 0) {
+  auto supported = device_->attribute(DeviceAttribute::kDmaBufSupported);
+  if (!supported.ok()) return supported.status();
+  if (supported.value() == 0) {
     return Status::error(weightcast::Code::kDevice,
                          device_->name() + " does not export dma-bufs: the open kernel modules of NVIDIA's driver " +
                              "(515 or later) and Linux 5.12 or later are needed");
@@ -93,21 +100,33 @@ Result<std::shared_ptr<const memory::Dmabuf>> CudaRegion::export_dmabuf(std::uin
   return made;
 }
 
-Status CudaRegion::prepare_registration(std::uint64_t offset, std::uint64_t /*length*/) const {
-  const Driver& driver = device_->driver();
-  const Current current(*device_);
-  if (!current.status().ok()) return current.status();
-  const DevicePointer first = address() + offset;
-  if (buffer_id_.has_value()) {
+Status CudaRegion::same_memory(DevicePointer first, DevicePointer end) const {
+  // From the part that `first` lies in.
+  auto part = buffer_ids_.upper_bound(first);
+  if (part != buffer_ids_.begin()) --part;
+  for (; part != buffer_ids_.end() && part->first < end; ++part) {
     std::uint64_t now = 0;
-    const Code code = driver.pointer_get_attribute(&now, PointerAttribute::kBufferId, first);
-    if (code != Code::kSuccess || now != *buffer_id_) {
+    const Code code = device_->driver().pointer_get_attribute(&now, PointerAttribute::kBufferId, part->first);
+    if (code != Code::kSuccess && code != Code::kInvalidValue) {
+      return device_->driver().failed(code, "cuPointerGetAttribute",
+                                      "cannot ask whether memory of " + device_->name() + " is what it was");
+    }
+    if (code == Code::kInvalidValue || now != part->second) {
       return Status::error(
           weightcast::Code::kClosed,
           "the memory of " + device_->name() +
               " was freed while a region was using it; its address belongs to other memory or to none");
     }
   }
+  return Status::success();
+}
+
+Status CudaRegion::prepare_registration(std::uint64_t offset, std::uint64_t length) const {
+  const Driver& driver = device_->driver();
+  const Current current(*device_);
+  if (!current.status().ok()) return current.status();
+  const DevicePointer first = address() + offset;
+  if (Status status = same_memory(first, first + length); !status.ok()) return status;
   if (origin_ == Origin::kVirtualMapping) return device_->synchronise_copies();
   const unsigned on = 1;
   const Code code = driver.pointer_set_attribute(&on, PointerAttribute::kSyncMemops, first);
@@ -141,10 +160,10 @@ Status CudaRegion::copy_out(std::uint64_t offset, std::span<std::byte> into) con
   if (Status status = stream.to_host(into.data(), data() + offset, into.size()); !status.ok()) return status;
   auto ticket = stream.mark();
   if (!ticket.ok()) return ticket.status();
-  Status status = stream.wait(ticket.value());
+  if (Status status = stream.wait(ticket.value()); !status.ok()) return status;
   const std::lock_guard lock(mutex_);
   idle_streams_.push_back(std::move(borrowed.value()));
-  return status;
+  return Status::success();
 }
 
 Result<memory::RegionPtr> allocate(std::uint32_t ordinal, std::uint64_t bytes) {
@@ -168,15 +187,15 @@ Result<memory::RegionPtr> allocate(std::uint32_t ordinal, std::uint64_t bytes) {
       return driver.failed(code, "cuPointerGetAttribute", "cannot ask for the id of memory of " + device->name());
     }
   }
-  return memory::RegionPtr(
-      std::make_shared<OwnedRegion>(device, address, bytes, true, CudaRegion::Origin::kAllocation, buffer_id));
+  return memory::RegionPtr(std::make_shared<OwnedRegion>(device, address, bytes, true, CudaRegion::Origin::kAllocation,
+                                                         CudaRegion::BufferIds{{address, buffer_id}}));
 }
 
 Result<memory::RegionPtr> adopt(DevicePointer address, std::uint64_t bytes, bool writable) {
   auto found = inspect(address, bytes);
   if (!found.ok()) return found.status();
   return memory::RegionPtr(std::make_shared<CudaRegion>(std::move(found.value().device), address, bytes, writable,
-                                                        found.value().origin, found.value().buffer_id));
+                                                        found.value().origin, std::move(found.value().buffer_ids)));
 }
 
 }  // namespace weightcast::cuda

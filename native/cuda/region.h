@@ -28,6 +28,13 @@ class CudaRegion : public memory::DeviceRegion {
   /// How its pages got their addresses. Of virtual mappings an "allocation" is one physical chunk of many.
   enum class Origin : std::uint8_t { kAllocation, kVirtualMapping };
 
+  /// What the driver calls the memory at an address: an id that is never given again, by the first address in the
+  /// region that it holds for. An allocation has one, a virtual mapping one a chunk; none where the driver gives none.
+  using BufferIds = std::map<DevicePointer, std::uint64_t>;
+
+  CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address, std::uint64_t size, bool writable,
+             Origin origin, BufferIds buffer_ids);
+  /// Of one allocation.
   CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address, std::uint64_t size, bool writable,
              Origin origin, std::optional<std::uint64_t> buffer_id);
   ~CudaRegion() override;
@@ -47,13 +54,14 @@ class CudaRegion : public memory::DeviceRegion {
  private:
   using Range = std::pair<std::uint64_t, std::uint64_t>;
 
+  [[nodiscard]] Status same_memory(DevicePointer first, DevicePointer end) const;
   [[nodiscard]] Result<std::uint64_t> end_of_pages(DevicePointer first, std::uint64_t wanted) const;
   [[nodiscard]] Result<std::unique_ptr<memory::CopyStream>> borrow_stream() const;
 
   std::shared_ptr<CudaDevice> device_;
   std::shared_ptr<memory::Device> as_device_;
   Origin origin_;
-  std::optional<std::uint64_t> buffer_id_;  // none where the driver gives no id to such memory
+  BufferIds buffer_ids_;
   mutable std::mutex mutex_;
   mutable std::map<Range, std::weak_ptr<const memory::Dmabuf>> exports_;   // guarded by mutex_
   mutable std::vector<std::unique_ptr<memory::CopyStream>> idle_streams_;  // guarded by mutex_
@@ -64,7 +72,7 @@ class CudaRegion : public memory::DeviceRegion {
 Result<memory::RegionPtr> allocate(std::uint32_t ordinal, std::uint64_t bytes);
 
 /// Memory that somebody else in this process owns and keeps. kInvalidArgument when it is no device memory, managed (its
-/// pages move), not RDMA capable, or leaves its allocation.
+/// pages move), or leaves its allocation or the part of a virtual mapping that one device backs.
 Result<memory::RegionPtr> adopt(DevicePointer address, std::uint64_t bytes, bool writable);
 
 /// The allocation, or the chunk of a virtual mapping, that an address lies in. kInvalidArgument as `adopt`.
@@ -74,7 +82,7 @@ Result<Allocation> allocation_at(DevicePointer address);
 struct Adoptable {
   std::shared_ptr<CudaDevice> device;
   CudaRegion::Origin origin;
-  std::optional<std::uint64_t> buffer_id;
+  CudaRegion::BufferIds buffer_ids;
 };
 Result<Adoptable> inspect(DevicePointer address, std::uint64_t bytes);
 

@@ -15,13 +15,13 @@ Result<std::unique_ptr<CudaStream>> CudaStream::open(std::shared_ptr<const CudaD
 }
 
 CudaStream::~CudaStream() {
+  // These calls know their context by the handle: they are made even where it cannot be made current any more.
   const Current current(*device_);
-  if (!current.status().ok()) return;
   const Driver& driver = device_->driver();
   (void)driver.stream_synchronize(stream_);
+  (void)driver.stream_destroy(stream_);
   for (const Marked& marked : marked_) (void)driver.event_destroy(marked.event);
   for (Event event : idle_) (void)driver.event_destroy(event);
-  (void)driver.stream_destroy(stream_);
 }
 
 Status CudaStream::to_device(std::byte* device, const std::byte* host, std::uint64_t length) {
