@@ -3,6 +3,7 @@ import { WeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
 import type { NativeLocalPeer } from '../native.js';
 import type { Rails } from '../rails.js';
+import type { PullSettings, Transport } from './options.js';
 import { pairRails, type RailPair } from './pairing.js';
 
 /** Transport and reason, before anything is registered. */
@@ -10,6 +11,11 @@ export type TransportDecision =
   | { readonly transport: 'local'; readonly peer: NativeLocalPeer }
   | { readonly transport: 'rdma'; readonly pairs: readonly RailPair[] }
   | { readonly transport: 'tcp'; readonly reason: string };
+
+/** Whoever asks for a way on which NICs write into an accelerator asks for RDMA. */
+export function transportAsked({ transport = 'auto', devicePath = 'auto' }: PullSettings): Transport {
+  return transport === 'auto' && (devicePath === 'dma-buf' || devicePath === 'peer-memory') ? 'rdma' : transport;
+}
 
 /**
  * RDMA when both sides have it; TCP when it was asked for or is all there is, with the reason.

@@ -7,14 +7,14 @@ import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
 import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
 import { connectLocal, openLocal } from './connect-local.js';
-import { decideTransport, type TransportDecision } from './decide.js';
+import { decideTransport, transportAsked, type TransportDecision } from './decide.js';
 import type { DestinationWriter, Placement } from './destinations/index.js';
 import type { Source } from './discovery/discovery.js';
 import { firstRead } from './first-read.js';
 import { confirm, explained, type ReadBy } from './freshness.js';
 import type { LocalEnd } from './local-end.js';
 import { openWire, type OpenWire } from './open-wire.js';
-import type { PullResult, PullSettings, Transport } from './options.js';
+import type { PullResult, PullSettings } from './options.js';
 import { mapTensors } from './mapped.js';
 import type { PullClock } from './progress.js';
 import { Scope } from './scope.js';
@@ -164,11 +164,6 @@ async function readBytes(readBy: Described, decided: TransportDecision, context:
     await writer.abandon();
     throw error;
   }
-}
-
-/** Whoever asks for a way on which NICs write into an accelerator asks for RDMA. */
-function transportAsked({ transport = 'auto', devicePath = 'auto' }: PullSettings): Transport {
-  return transport === 'auto' && (devicePath === 'dma-buf' || devicePath === 'peer-memory') ? 'rdma' : transport;
 }
 
 /** After the last read, so that work which already runs on an accelerator sees what NICs wrote there; each device once. */

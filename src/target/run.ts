@@ -7,7 +7,7 @@ import { attempt, type AttemptContext } from './attempt.js';
 import { checkOptions } from './check-options.js';
 import { destinationWriter, type DestinationWriter } from './destinations/index.js';
 import type { Discovery } from './discovery/discovery.js';
-import type { TransportDecision } from './decide.js';
+import { transportAsked, type TransportDecision } from './decide.js';
 import { discoveryOf } from './discovery/index.js';
 import { openCheckpoint } from './like.js';
 import { LocalEnd } from './local-end.js';
@@ -61,7 +61,7 @@ async function steps(
   report: (progress: PullProgress) => void,
   scope: Scope,
 ): Promise<PullResult> {
-  const { transport = 'auto', logger = silentLogger, signal } = options;
+  const { logger = silentLogger, signal } = options;
   const { reporter } = discovery;
   let chosen: TransportDecision['transport'] | undefined;
   const clock = new PullClock(signal, (progress) => {
@@ -74,7 +74,7 @@ async function steps(
     candidates: await discovery.find(),
   }));
 
-  const rails = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
+  const rails = await openRails({ transport: transportAsked(options), devices: options.devices, gidIndex: options.gidIndex });
   scope.add(() => closeRails(rails));
   const local = await LocalEnd.open(options.host ?? (await defaultHost()), rails.nics);
   scope.add(() => local.close());

@@ -194,8 +194,9 @@ test('the commands: seed --device cuda:0, pull --device cuda:1 holds until a sig
   const { role, ready } = await seedRole(model, [...common, '--device', 'cuda:0']);
   assert.equal((ready['deviceMemory'] as { path: string }).path, 'staging');
   const holding = new Role(['pull', ...common, '--device', 'cuda:1']);
-  const summary = (await holding.next()) as unknown as { output: unknown; deviceMemory: unknown; bytes: number };
-  assert.deepEqual(summary.output, { kind: 'memory', bytes: summary.bytes });
+  const summary = (await holding.next()) as unknown as { output: { kind: string; bytes: number }; deviceMemory: unknown; bytes: number };
+  const { kind, bytes } = summary.output;
+  assert.ok(kind === 'memory' && bytes >= summary.bytes, 'files begin on pages');
   assert.deepEqual((summary.deviceMemory as { devices: unknown }).devices, ['cuda:1']);
   assert.equal((await holding.stop('SIGINT')).code, 130);
   assert.equal((await new Role(['pull', ...common, '--device', 'cuda:1', '--discard']).ended).code, 0);
