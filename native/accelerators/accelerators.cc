@@ -7,13 +7,13 @@
 
 #include "cuda/inventory.h"
 #include "cuda/region.h"
+#include "hip/inventory.h"
+#include "hip/region.h"
 
 namespace weightcast::accelerators {
 namespace {
 
 using memory::DeviceKind;
-
-constexpr const char* kNoHip = "this version does not know AMD's accelerators";
 
 /// By what these modules leave in sysfs (docs/gpu.md).
 std::string peer_memory_module() {
@@ -29,20 +29,12 @@ std::string peer_memory_module() {
   return "";
 }
 
-Status without(DeviceKind kind) {
-  return Status::error(Code::kDeviceUnavailable,
-                       std::string("there is no ") + memory::device_kind_name(kind) + " device: " + kNoHip);
-}
-
-}  // namespace
-
-Inventory list() {
-  Inventory all;
-  const cuda::Inventory nvidia = cuda::list();
-  all.drivers.push_back(
-      {.kind = DeviceKind::kCuda, .path = nvidia.path, .version = nvidia.version, .reason = nvidia.reason});
-  for (const cuda::Gpu& gpu : nvidia.gpus) {
-    all.accelerators.push_back({.kind = DeviceKind::kCuda,
+/// Of native/cuda or native/hip, which say the same in types of their own.
+template <typename Found>
+void add(Inventory& all, DeviceKind kind, const Found& found) {
+  all.drivers.push_back({.kind = kind, .path = found.path, .version = found.version, .reason = found.reason});
+  for (const auto& gpu : found.gpus) {
+    all.accelerators.push_back({.kind = kind,
                                 .ordinal = gpu.ordinal,
                                 .name = gpu.name,
                                 .pci_address = gpu.pci_address,
@@ -51,24 +43,34 @@ Inventory list() {
                                 .dmabuf = gpu.dmabuf,
                                 .dmabuf_reason = gpu.dmabuf_reason});
   }
-  all.drivers.push_back({.kind = DeviceKind::kHip, .path = "", .version = "", .reason = kNoHip});
+}
+
+template <typename Found>
+Result<Allocation> as_ours(const Result<Found>& found) {
+  if (!found.ok()) return found.status();
+  return Allocation{.base = found.value().base, .bytes = found.value().bytes, .ordinal = found.value().ordinal};
+}
+
+}  // namespace
+
+Inventory list() {
+  Inventory all;
+  add(all, DeviceKind::kCuda, cuda::list());
+  add(all, DeviceKind::kHip, hip::list());
   all.peer_memory = peer_memory_module();
   return all;
 }
 
 Result<memory::RegionPtr> allocate(DeviceKind kind, std::uint32_t ordinal, std::uint64_t bytes) {
-  return kind == DeviceKind::kCuda ? cuda::allocate(ordinal, bytes) : Result<memory::RegionPtr>(without(kind));
+  return kind == DeviceKind::kHip ? hip::allocate(ordinal, bytes) : cuda::allocate(ordinal, bytes);
 }
 
 Result<memory::RegionPtr> adopt(DeviceKind kind, std::uint64_t address, std::uint64_t bytes, bool writable) {
-  return kind == DeviceKind::kCuda ? cuda::adopt(address, bytes, writable) : Result<memory::RegionPtr>(without(kind));
+  return kind == DeviceKind::kHip ? hip::adopt(address, bytes, writable) : cuda::adopt(address, bytes, writable);
 }
 
 Result<Allocation> allocation(DeviceKind kind, std::uint64_t address) {
-  if (kind != DeviceKind::kCuda) return without(kind);
-  auto found = cuda::allocation_at(address);
-  if (!found.ok()) return found.status();
-  return Allocation{.base = found.value().base, .bytes = found.value().bytes, .ordinal = found.value().ordinal};
+  return kind == DeviceKind::kHip ? as_ours(hip::allocation_at(address)) : as_ours(cuda::allocation_at(address));
 }
 
 }  // namespace weightcast::accelerators

@@ -8,8 +8,6 @@
 namespace weightcast::cuda {
 namespace {
 
-std::byte* as_data(DevicePointer address) { return reinterpret_cast<std::byte*>(address); }
-
 /// cuMemAlloc's, given back with it.
 class OwnedRegion final : public CudaRegion {
  public:
@@ -27,9 +25,8 @@ class OwnedRegion final : public CudaRegion {
 
 CudaRegion::CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address, std::uint64_t size, bool writable,
                        Origin origin, BufferIds buffer_ids)
-    : DeviceRegion(as_data(address), size, memory::base_page_size(), writable),
+    : DriverRegion(device, address, size, writable),
       device_(std::move(device)),
-      as_device_(device_),
       origin_(origin),
       buffer_ids_(std::move(buffer_ids)) {}
 
@@ -39,11 +36,6 @@ CudaRegion::CudaRegion(std::shared_ptr<CudaDevice> device, DevicePointer address
                  buffer_id.has_value() ? BufferIds{{address, *buffer_id}} : BufferIds{}) {}
 
 CudaRegion::~CudaRegion() = default;
-
-void CudaRegion::close_streams() {
-  const std::lock_guard lock(mutex_);
-  idle_streams_.clear();
-}
 
 Result<std::uint64_t> CudaRegion::end_of_pages(DevicePointer first, std::uint64_t wanted) const {
   if (origin_ == Origin::kAllocation) return wanted;  // the driver maps allocations in units of 2 MiB
@@ -60,8 +52,7 @@ Result<std::uint64_t> CudaRegion::end_of_pages(DevicePointer first, std::uint64_
   return std::min<std::uint64_t>(wanted, base + bytes - first);
 }
 
-Result<std::shared_ptr<const memory::Dmabuf>> CudaRegion::export_dmabuf(std::uint64_t offset,
-                                                                        std::uint64_t length) const {
+Result<memory::Dmabuf> CudaRegion::make_dmabuf(std::uint64_t offset, std::uint64_t length) const {
   const Driver& driver = device_->driver();
   if (driver.mem_get_handle_for_address_range == nullptr) {
     return Status::error(weightcast::Code::kDevice,
@@ -74,10 +65,6 @@ Result<std::shared_ptr<const memory::Dmabuf>> CudaRegion::export_dmabuf(std::uin
                          device_->name() + " does not export dma-bufs: the open kernel modules of NVIDIA's driver " +
                              "(515 or later) and Linux 5.12 or later are needed");
   }
-  const std::lock_guard lock(mutex_);
-  std::weak_ptr<const memory::Dmabuf>& known = exports_[{offset, length}];
-  if (auto exported = known.lock()) return exported;
-
   // Of the requested range, not of its allocation: of a virtual mapping the driver would name one chunk. Both ends lie
   // on pages of the host.
   const std::uint64_t page = memory::base_page_size();
@@ -95,9 +82,7 @@ Result<std::shared_ptr<const memory::Dmabuf>> CudaRegion::export_dmabuf(std::uin
         code, "cuMemGetHandleForAddressRange",
         "cannot export " + std::to_string(bytes.value()) + " bytes of " + device_->name() + " as a dma-buf");
   }
-  const auto made = std::make_shared<const memory::Dmabuf>(Descriptor(descriptor), wanted - first);
-  known = made;
-  return made;
+  return memory::Dmabuf{.descriptor = Descriptor(descriptor), .offset = wanted - first};
 }
 
 Status CudaRegion::same_memory(DevicePointer first, DevicePointer end) const {
@@ -133,37 +118,6 @@ Status CudaRegion::prepare_registration(std::uint64_t offset, std::uint64_t leng
   if (code == Code::kSuccess) return Status::success();
   return driver.failed(code, "cuPointerSetAttribute",
                        "cannot make copies of " + device_->name() + " synchronous (SYNC_MEMOPS)");
-}
-
-Result<std::unique_ptr<memory::CopyStream>> CudaRegion::borrow_stream() const {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!idle_streams_.empty()) {
-      auto stream = std::move(idle_streams_.back());
-      idle_streams_.pop_back();
-      return stream;
-    }
-  }
-  return device_->open_stream();
-}
-
-Status CudaRegion::copy_out(std::uint64_t offset, std::span<std::byte> into) const {
-  if (offset > size() || into.size() > size() - offset) {
-    return Status::error(weightcast::Code::kOutOfRange, "cannot read " + std::to_string(into.size()) +
-                                                            " bytes at offset " + std::to_string(offset) +
-                                                            " of a region of " + std::to_string(size()) + " bytes");
-  }
-  if (into.empty()) return Status::success();
-  auto borrowed = borrow_stream();
-  if (!borrowed.ok()) return borrowed.status();
-  memory::CopyStream& stream = *borrowed.value();
-  if (Status status = stream.to_host(into.data(), data() + offset, into.size()); !status.ok()) return status;
-  auto ticket = stream.mark();
-  if (!ticket.ok()) return ticket.status();
-  if (Status status = stream.wait(ticket.value()); !status.ok()) return status;
-  const std::lock_guard lock(mutex_);
-  idle_streams_.push_back(std::move(borrowed.value()));
-  return Status::success();
 }
 
 Result<memory::RegionPtr> allocate(std::uint32_t ordinal, std::uint64_t bytes) {

@@ -3,15 +3,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <span>
-#include <utility>
-#include <vector>
 
 #include "common/status.h"
 #include "cuda/device.h"
-#include "memory/device.h"
+#include "memory/driver_region.h"
 
 namespace weightcast::cuda {
 
@@ -23,7 +19,7 @@ struct Allocation {
 };
 
 /// A range of a GPU's memory.
-class CudaRegion : public memory::DeviceRegion {
+class CudaRegion : public memory::DriverRegion {
  public:
   /// How its pages got their addresses. Of virtual mappings an "allocation" is one physical chunk of many.
   enum class Origin : std::uint8_t { kAllocation, kVirtualMapping };
@@ -39,32 +35,20 @@ class CudaRegion : public memory::DeviceRegion {
              Origin origin, std::optional<std::uint64_t> buffer_id);
   ~CudaRegion() override;
 
-  [[nodiscard]] const std::shared_ptr<memory::Device>& device() const override { return as_device_; }
   [[nodiscard]] const std::shared_ptr<CudaDevice>& cuda_device() const { return device_; }
   [[nodiscard]] Origin origin() const { return origin_; }
-  Result<std::shared_ptr<const memory::Dmabuf>> export_dmabuf(std::uint64_t offset,
-                                                              std::uint64_t length) const override;
   Status prepare_registration(std::uint64_t offset, std::uint64_t length) const override;
-  [[nodiscard]] Status copy_out(std::uint64_t offset, std::span<std::byte> into) const override;
 
  protected:
-  /// Before a derived class gives the memory back.
-  void close_streams();
+  Result<memory::Dmabuf> make_dmabuf(std::uint64_t offset, std::uint64_t length) const override;
 
  private:
-  using Range = std::pair<std::uint64_t, std::uint64_t>;
-
   [[nodiscard]] Status same_memory(DevicePointer first, DevicePointer end) const;
   [[nodiscard]] Result<std::uint64_t> end_of_pages(DevicePointer first, std::uint64_t wanted) const;
-  [[nodiscard]] Result<std::unique_ptr<memory::CopyStream>> borrow_stream() const;
 
   std::shared_ptr<CudaDevice> device_;
-  std::shared_ptr<memory::Device> as_device_;
   Origin origin_;
   BufferIds buffer_ids_;
-  mutable std::mutex mutex_;
-  mutable std::map<Range, std::weak_ptr<const memory::Dmabuf>> exports_;   // guarded by mutex_
-  mutable std::vector<std::unique_ptr<memory::CopyStream>> idle_streams_;  // guarded by mutex_
 };
 
 /// New memory of GPU `ordinal` (cuMemAlloc), freed with the region. kDeviceUnavailable, kNotFound, kOutOfMemory,

@@ -1,0 +1,160 @@
+#include "hip/region.h"
+
+#include <cinttypes>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "memory/mapping.h"
+
+namespace weightcast::hip {
+namespace {
+
+void* as_pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+
+std::string hex(std::uint64_t address) {
+  char text[32];
+  (void)std::snprintf(text, sizeof text, "0x%" PRIx64, address);
+  return text;
+}
+
+Status refused(std::uint64_t address, const std::string& why) {
+  return Status::error(weightcast::Code::kInvalidArgument, "cannot use the memory at " + hex(address) + ": " + why);
+}
+
+/// None where the runtime does not know it of this memory.
+template <typename Value>
+Result<std::optional<Value>> attribute(const Driver& driver, PointerAttribute which, std::uint64_t address) {
+  Value value{};
+  const Code code = driver.pointer_get_attribute(&value, which, as_pointer(address));
+  if (code == Code::kSuccess) return std::optional<Value>(value);
+  if (code == Code::kInvalidValue || code == Code::kNotSupported) return std::optional<Value>();
+  return driver.failed(code, "hipPointerGetAttribute", "cannot ask what memory " + hex(address) + " is");
+}
+
+/// hipMalloc's, given back with it.
+class OwnedRegion final : public HipRegion {
+ public:
+  using HipRegion::HipRegion;
+  OwnedRegion(const OwnedRegion&) = delete;
+  OwnedRegion& operator=(const OwnedRegion&) = delete;
+  ~OwnedRegion() override {
+    close_streams();
+    const Current current(*hip_device());
+    if (current.status().ok()) (void)hip_device()->driver().free(data());
+  }
+};
+
+}  // namespace
+
+HipRegion::HipRegion(std::shared_ptr<HipDevice> device, std::uint64_t address, std::uint64_t size, bool writable,
+                     std::uint64_t buffer_id)
+    : DriverRegion(device, address, size, writable), device_(std::move(device)), buffer_id_(buffer_id) {}
+
+Result<memory::Dmabuf> HipRegion::make_dmabuf(std::uint64_t offset, std::uint64_t length) const {
+  const Driver& driver = device_->driver();
+  if (!driver.dmabuf_reason.empty()) {
+    return Status::error(weightcast::Code::kDevice,
+                         device_->name() + " does not export dma-bufs: " + driver.dmabuf_reason);
+  }
+  int descriptor = -1;
+  std::uint64_t begins = 0;
+  const int status = driver.export_dmabuf(data() + offset, length, &descriptor, &begins);
+  if (status == 0 && descriptor >= 0) return memory::Dmabuf{.descriptor = Descriptor(descriptor), .offset = begins};
+  return Status{.code = weightcast::Code::kDevice,
+                .message = "cannot export " + std::to_string(length) + " bytes of " + device_->name() +
+                           " as a dma-buf (hsa_amd_portable_export_dmabuf: status " + std::to_string(status) + ")",
+                .call = "hsa_amd_portable_export_dmabuf"};
+}
+
+Status HipRegion::prepare_registration(std::uint64_t offset, std::uint64_t /*length*/) const {
+  const Driver& driver = device_->driver();
+  const std::uint64_t first = address() + offset;
+  auto now = attribute<std::uint64_t>(driver, PointerAttribute::kBufferId, first);
+  if (!now.ok()) return now.status();
+  if (now.value() != buffer_id_) {
+    return Status::error(weightcast::Code::kClosed,
+                         "the memory of " + device_->name() +
+                             " was freed while a region was using it; its address belongs to other "
+                             "memory or to none");
+  }
+  const int on = 1;
+  const Code code = driver.pointer_set_attribute(&on, PointerAttribute::kSyncMemops, as_pointer(first));
+  if (code == Code::kSuccess) return Status::success();
+  return driver.failed(code, "hipPointerSetAttribute",
+                       "cannot make copies of " + device_->name() + " synchronous (SYNC_MEMOPS)");
+}
+
+Result<memory::RegionPtr> allocate(std::uint32_t ordinal, std::uint64_t bytes) {
+  if (Status status = memory::check_size(bytes, "a region"); !status.ok()) return status;
+  auto opened = HipDevice::open(ordinal);
+  if (!opened.ok()) return opened.status();
+  const std::shared_ptr<HipDevice>& device = opened.value();
+  const Current current(*device);
+  if (!current.status().ok()) return current.status();
+  const Driver& driver = device->driver();
+  void* pointer = nullptr;
+  if (const Code code = driver.malloc(&pointer, bytes); code != Code::kSuccess)
+    return driver.failed(code, "hipMalloc", "cannot allocate " + std::to_string(bytes) + " bytes on " + device->name());
+  std::uint64_t id = 0;
+  if (const Code code = driver.pointer_get_attribute(&id, PointerAttribute::kBufferId, pointer);
+      code != Code::kSuccess) {
+    (void)driver.free(pointer);
+    return driver.failed(code, "hipPointerGetAttribute", "cannot ask for the id of memory of " + device->name());
+  }
+  return memory::RegionPtr(
+      std::make_shared<OwnedRegion>(device, reinterpret_cast<std::uint64_t>(pointer), bytes, true, id));
+}
+
+Result<Allocation> allocation_at(std::uint64_t address) {
+  auto loaded = load_driver();
+  if (!loaded.ok()) return loaded.status();
+  const Driver& driver = *loaded.value();
+  auto type = attribute<MemoryType>(driver, PointerAttribute::kMemoryType, address);
+  if (!type.ok()) return type.status();
+  if (!type.value().has_value() || *type.value() == MemoryType::kUnregistered)
+    return refused(address, "HIP does not know it; memory of the host needs Region.fromAddress");
+  auto managed = attribute<bool>(driver, PointerAttribute::kIsManaged, address);
+  if (!managed.ok()) return managed.status();
+  if (*type.value() == MemoryType::kManaged || managed.value().value_or(false)) {
+    return refused(
+        address,
+        "it is managed memory (hipMallocManaged), whose pages move between host and device; copy it into memory "
+        "of a device");
+  }
+  if (*type.value() != MemoryType::kDevice)
+    return refused(address, "it is memory of the host that HIP has pinned; use Region.fromAddress");
+  auto ordinal = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
+  auto base = attribute<void*>(driver, PointerAttribute::kRangeStartAddress, address);
+  auto bytes = attribute<std::size_t>(driver, PointerAttribute::kRangeSize, address);
+  for (const Status* status : {ordinal.ok() ? nullptr : &ordinal.status(), base.ok() ? nullptr : &base.status(),
+                               bytes.ok() ? nullptr : &bytes.status()}) {
+    if (status != nullptr) return *status;
+  }
+  if (!ordinal.value().has_value() || *ordinal.value() < 0 || !base.value().has_value() || !bytes.value().has_value())
+    return refused(address, "HIP does not say which allocation of which device it is of");
+  return Allocation{.base = reinterpret_cast<std::uint64_t>(*base.value()),
+                    .bytes = *bytes.value(),
+                    .ordinal = static_cast<std::uint32_t>(*ordinal.value())};
+}
+
+Result<memory::RegionPtr> adopt(std::uint64_t address, std::uint64_t bytes, bool writable) {
+  if (bytes == 0 || address == 0 || address > UINT64_MAX - bytes)
+    return refused(address, std::to_string(bytes) + " bytes of it are no range");
+  auto found = allocation_at(address);
+  if (!found.ok()) return found.status();
+  const Allocation& allocation = found.value();
+  if (address - allocation.base > allocation.bytes || bytes > allocation.bytes - (address - allocation.base)) {
+    return refused(address, std::to_string(bytes) + " bytes of it leave their allocation of " +
+                                std::to_string(allocation.bytes) + " bytes at " + hex(allocation.base));
+  }
+  auto device = HipDevice::open(allocation.ordinal);
+  if (!device.ok()) return device.status();
+  auto id = attribute<std::uint64_t>(device.value()->driver(), PointerAttribute::kBufferId, address);
+  if (!id.ok()) return id.status();
+  if (!id.value().has_value()) return refused(address, "HIP has no id for it");
+  return memory::RegionPtr(
+      std::make_shared<HipRegion>(std::move(device.value()), address, bytes, writable, *id.value()));
+}
+
+}  // namespace weightcast::hip
