@@ -1,5 +1,7 @@
 #include "ledger.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -37,8 +39,9 @@ const char* from_environment(const char* name) {
 }
 
 void report_at_exit() {
-  const char* file = from_environment("WEIGHTCAST_STANDIN_REPORT");
-  if (*file == '\0') return;
+  std::string file = from_environment("WEIGHTCAST_STANDIN_REPORT");
+  if (file.empty()) return;
+  if (const auto at = file.find("%p"); at != std::string::npos) file.replace(at, 2, std::to_string(getpid()));
   const std::lock_guard lock(Ledger::get().mutex);
   Ledger::get().count_exports();
   std::ofstream(file) << Ledger::get().report() << "\n";

@@ -9,7 +9,7 @@
 ///
 /// The environment says how it begins: WEIGHTCAST_STANDIN_MODE="dmabuf=0,peermem=1,devices=2" (see standin_mode),
 /// WEIGHTCAST_STANDIN_REFUSE="cuMemAlloc=2@1" (see standin_refuse), WEIGHTCAST_STANDIN_REPORT=file (standin_report at
-/// exit).
+/// exit; %p in the name stands for the process).
 extern "C" {
 /// Sets a mode: devices (2), dmabuf (1), peermem (0), ordering (0: writes
 /// of NICs need a flush), flush (1: the host can ask for it), version (12080), legacy_ipc (1). Those in brackets are
