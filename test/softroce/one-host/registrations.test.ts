@@ -56,7 +56,9 @@ test('what cannot be registered is refused as a whole', async () => {
   await assert.rejects(nic.registerAll([region.handle], ...columns([[0, 0n, 0n]]), 'auto'), { nativeCode: 'INVALID_ARGUMENT' });
   const [which, offset] = columns([fine, fine]);
   await assert.rejects(nic.registerAll([region.handle], which, offset, new BigUint64Array(1), 'auto'), { nativeCode: 'INVALID_ARGUMENT' });
-  await assert.rejects(nic.registerAll([region.handle, file.handle], ...columns([fine, [1, 0n, 4096n]]), 'auto'), { nativeCode: 'REGISTRATION' });
+  await assert.rejects(nic.registerAll([region.handle, file.handle], ...columns([fine, [1, 0n, 4096n]]), 'auto'), {
+    nativeCode: 'REGISTRATION',
+  });
   assert.equal(registered(), before);
   region.close();
   file.close();
