@@ -9,11 +9,11 @@ import { qwen2_5_7b } from '#src/model/shapes/index.js';
 import { Region } from '#src/region.js';
 import { seedModel, seedTensors, type SeedOptions } from '#src/seed/index.js';
 import { pull, type PullOptions } from '#src/target/index.js';
-import { standInDriver } from '../../support/accelerators.js';
+import { useStandins } from '../../support/standin.js';
 import { byteTensors, pattern, startServer, temporaryFolder } from '../../support/cluster.js';
 import { Role, seed as seedRole, serve } from '../../support/roles.js';
 
-process.env['WEIGHTCAST_CUDA_LIB'] = standInDriver();
+useStandins();
 const server = await startServer();
 let models = 0;
 
