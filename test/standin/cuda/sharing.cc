@@ -46,12 +46,32 @@ struct IpcHandle {
   char magic[8];
   pid_t process;
   int descriptor;
+  std::uint64_t inode;  // by now its descriptor's number may be another file's
   std::uint64_t physical_bytes;
   std::uint64_t offset;
   std::uint64_t bytes;
 };
 static_assert(sizeof(IpcHandle) <= sizeof(cuda::IpcMemHandle));
 constexpr char kMagic[8] = "standin";
+
+/// What this process has opened of another one's: the same memory is opened once, and closed as often as opened.
+struct Opened {
+  std::uint64_t inode;
+  std::uint64_t offset;
+  int device;
+  int references;
+};
+std::map<DevicePointer, Opened> opened;  // guarded by the ledger's lock
+
+/// Where a handle's memory is open on a device already; 0 where it is not.
+DevicePointer open_already(const IpcHandle& handle, int device) {
+  for (auto& [pointer, each] : opened) {
+    if (each.inode != handle.inode || each.offset != handle.offset || each.device != device) continue;
+    ++each.references;
+    return pointer;
+  }
+  return 0;
+}
 
 bool in_one_place(const Range& first, DevicePointer last) {
   const Range* other = AddressSpace::get().find(last);
@@ -128,6 +148,9 @@ Code cuIpcGetMemHandle(cuda::IpcMemHandle* handle, DevicePointer pointer) {
   if (Ledger::get().mode("legacy_ipc") == 0) return Code::kNotSupported;
   IpcHandle made{};
   std::memcpy(made.magic, kMagic, sizeof made.magic);
+  struct stat status{};
+  if (fstat(range->physical->descriptor(), &status) != 0) return Code::kUnknown;
+  made.inode = status.st_ino;
   made.process = getpid();
   made.descriptor = range->physical->descriptor();
   made.physical_bytes = range->physical->bytes();
@@ -146,15 +169,25 @@ Code cuIpcOpenMemHandle_v2(DevicePointer* pointer, cuda::IpcMemHandle handle, un
   if (std::memcmp(given.magic, kMagic, sizeof given.magic) != 0 || flags != cuda::kIpcLazyEnablePeerAccess)
     return Code::kInvalidValue;
   if (given.process == getpid()) return Code::kInvalidContext;  // as the driver does
+  if (const DevicePointer known = open_already(given, device); known != 0) {
+    *pointer = known;
+    return Code::kSuccess;
+  }
   const std::string path = "/proc/" + std::to_string(given.process) + "/fd/" + std::to_string(given.descriptor);
   const int descriptor = open(path.c_str(), O_RDWR | O_CLOEXEC);
   if (descriptor < 0) return Code::kInvalidHandle;
+  struct stat status{};
+  if (fstat(descriptor, &status) != 0 || status.st_ino != given.inode) {
+    close(descriptor);
+    return Code::kInvalidHandle;  // freed meanwhile
+  }
   Range range{.bytes = given.bytes, .kind = Kind::kForeign, .device = device};
   range.physical = Physical::adopt(descriptor, given.physical_bytes);
   if (range.physical == nullptr) return Code::kInvalidHandle;
   range.offset = given.offset;
   range.base = AddressSpace::get().reserve(given.physical_bytes) + given.offset;
   *pointer = range.base;
+  opened[range.base] = {.inode = given.inode, .offset = given.offset, .device = device, .references = 1};
   AddressSpace::get().add(std::move(range));
   ++Ledger::get().alive["foreign mappings"];
   return Code::kSuccess;
@@ -168,6 +201,8 @@ Code cuIpcCloseMemHandle(DevicePointer pointer) {
   const Range* range = space.find(pointer);
   if (range == nullptr || range->kind != Kind::kForeign || range->base != pointer)
     return Ledger::get().fault(Code::kInvalidValue, "cuIpcCloseMemHandle of what was not opened");
+  if (--opened[pointer].references > 0) return Code::kSuccess;
+  opened.erase(pointer);
   if (range->registrations > 0)
     (void)Ledger::get().fault(Code::kSuccess, "memory was unmapped that a NIC has registered");
   const DevicePointer block = range->base - range->offset;

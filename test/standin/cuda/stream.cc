@@ -21,6 +21,7 @@ using standin::Ledger;
 namespace weightcast::cuda {
 
 struct StreamTag {
+  const int device;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::function<void()>> work;
@@ -28,7 +29,7 @@ struct StreamTag {
   bool ending = false;
   std::thread thread;
 
-  StreamTag() : thread([this] { run(); }) {}
+  explicit StreamTag(int its_device) : device(its_device), thread([this] { run(); }) {}
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -56,9 +57,12 @@ struct StreamTag {
 };
 
 struct EventTag {
+  const int device;
   std::mutex mutex;
   std::condition_variable changed;
   int pending = 0;
+
+  explicit EventTag(int its_device) : device(its_device) {}
 };
 
 }  // namespace weightcast::cuda
@@ -70,6 +74,9 @@ std::set<cuda::Event> events;
 
 Code no_stream() { return Ledger::get().fault(Code::kInvalidHandle, "a stream that is none"); }
 Code no_event() { return Ledger::get().fault(Code::kInvalidHandle, "an event that is none"); }
+Code other_device(const char* what) {
+  return Ledger::get().fault(Code::kInvalidHandle, std::string(what) + " on a stream of another device");
+}
 
 /// When it is the copy's turn: the memory may be gone by then, which is the caller's mistake.
 void copy_now(DevicePointer device, std::byte* host, std::size_t bytes, bool to_device) {
@@ -108,9 +115,8 @@ extern "C" {
 Code cuStreamCreate(cuda::Stream* stream, unsigned flags) {
   STANDIN_ENTER("cuStreamCreate");
   STANDIN_NEED_CONTEXT(device);
-  (void)device;
   if (flags > cuda::kStreamNonBlocking) return Code::kInvalidValue;
-  *stream = new cuda::StreamTag();
+  *stream = new cuda::StreamTag(device);
   streams.insert(*stream);
   ++Ledger::get().alive["streams"];
   return Code::kSuccess;
@@ -145,22 +151,21 @@ Code cuStreamSynchronize(cuda::Stream stream) {
 Code cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, std::size_t bytes, cuda::Stream stream) {
   STANDIN_ENTER("cuMemcpyHtoDAsync");
   STANDIN_NEED_CONTEXT(device);
-  (void)device;
+  if (streams.contains(stream) && stream->device != device) return other_device("a copy");
   return enqueue(to, static_cast<std::byte*>(const_cast<void*>(from)), bytes, stream, true);
 }
 
 Code cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, std::size_t bytes, cuda::Stream stream) {
   STANDIN_ENTER("cuMemcpyDtoHAsync");
   STANDIN_NEED_CONTEXT(device);
-  (void)device;
+  if (streams.contains(stream) && stream->device != device) return other_device("a copy");
   return enqueue(from, static_cast<std::byte*>(to), bytes, stream, false);
 }
 
 Code cuEventCreate(cuda::Event* event, unsigned /*flags*/) {
   STANDIN_ENTER("cuEventCreate");
   STANDIN_NEED_CONTEXT(device);
-  (void)device;
-  *event = new cuda::EventTag();
+  *event = new cuda::EventTag(device);
   events.insert(*event);
   ++Ledger::get().alive["events"];
   return Code::kSuccess;
@@ -183,6 +188,7 @@ Code cuEventRecord(cuda::Event event, cuda::Stream stream) {
   STANDIN_ENTER("cuEventRecord");
   if (!events.contains(event)) return no_event();
   if (!streams.contains(stream)) return no_stream();
+  if (event->device != stream->device) return other_device("an event");
   {
     const std::lock_guard lock(event->mutex);
     ++event->pending;
