@@ -191,6 +191,55 @@ TEST_F(StandinCuda, AnIpcHandleIsNotForTheProcessThatMadeIt) {
   EXPECT_EQ(driver_->mem_free(pointer), Code::kSuccess);
 }
 
+TEST_F(StandinCuda, AnotherProcessOpensMemoryOnceAndOnlyWhileItIsThere) {
+  const DevicePointer kept = allocate(kBlock);
+  const DevicePointer freed = allocate(kBlock);
+  std::array<cuda::IpcMemHandle, 2> handles{};
+  EXPECT_EQ(driver_->ipc_get_mem_handle(&handles[0], kept), Code::kSuccess);
+  EXPECT_EQ(driver_->ipc_get_mem_handle(&handles[1], freed), Code::kSuccess);
+  EXPECT_EQ(driver_->mem_free(freed), Code::kSuccess);
+  const DevicePointer next = allocate(kBlock);  // with the descriptor that the freed one had
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto open = [&](DevicePointer& pointer, const cuda::IpcMemHandle& handle) {
+      return driver_->ipc_open_mem_handle(&pointer, handle, cuda::kIpcLazyEnablePeerAccess);
+    };
+    DevicePointer first = 0;
+    DevicePointer second = 0;
+    if (open(first, handles[0]) != Code::kSuccess || open(second, handles[0]) != Code::kSuccess) _exit(1);
+    if (first != second) _exit(2);
+    if (open(second, handles[1]) != Code::kInvalidHandle) _exit(3);
+    for (int i = 0; i < 2; ++i) {
+      if (driver_->ipc_close_mem_handle(first) != Code::kSuccess) _exit(4);
+    }
+    _exit(driver_->ipc_close_mem_handle(first) == Code::kInvalidValue ? 0 : 5);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  for (const DevicePointer each : {kept, next}) EXPECT_EQ(driver_->mem_free(each), Code::kSuccess);
+}
+
+TEST_F(StandinCuda, AStreamIsOfOneDevice) {
+  const DevicePointer pointer = allocate(4096);
+  std::array<char, 64> host{};
+  cuda::Stream stream = nullptr;
+  cuda::Event event = nullptr;
+  ASSERT_EQ(driver_->stream_create(&stream, 0), Code::kSuccess);
+  {
+    const CurrentContext other(driver_, 1);
+    EXPECT_EQ(driver_->memcpy_htod_async(pointer, host.data(), host.size(), stream), Code::kInvalidHandle);
+    EXPECT_EQ(driver_->memcpy_dtoh_async(host.data(), pointer, host.size(), stream), Code::kInvalidHandle);
+    ASSERT_EQ(driver_->event_create(&event, 0), Code::kSuccess);
+  }
+  EXPECT_EQ(driver_->event_record(event, stream), Code::kInvalidHandle);
+  EXPECT_EQ(driver_->event_destroy(event), Code::kSuccess);
+  EXPECT_EQ(driver_->stream_destroy(stream), Code::kSuccess);
+  EXPECT_EQ(driver_->mem_free(pointer), Code::kSuccess);
+  expected_faults_ = 3;
+}
+
 TEST_F(StandinCuda, ACallIsRefusedWhenAsked) {
   DevicePointer pointer = 0;
   STANDIN(standin_refuse)("cuMemAlloc", static_cast<int>(Code::kOutOfMemory), 2);
