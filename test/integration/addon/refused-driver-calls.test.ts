@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { NativeCode } from '#src/native.js';
 import { useStandins } from '../../support/standin.js';
 import { runChild } from './support.js';
 
@@ -104,8 +103,6 @@ describe('a driver that refuses', { concurrency: 2 }, () => {
     cuEventCreate: ['write', 'pull', 'read'],
     cuEventRecord: ['write', 'pull', 'read'],
   };
-  /** Where it is more than a failure of the driver: none is to be had, or the address that was asked about is none. */
-  const codes: Readonly<Record<string, NativeCode>> = { cuInit: 'DEVICE_UNAVAILABLE', cuMemGetAddressRange: 'INVALID_ARGUMENT' };
   for (const [name, expected] of Object.entries(steps)) {
     it(`${name}: ${expected.join(', ')} fails with its words, and nothing is left`, async () => {
       const { errors, faults, alive, calls } = await refusing(name);
@@ -113,7 +110,7 @@ describe('a driver that refuses', { concurrency: 2 }, () => {
       assert.deepEqual(Object.keys(errors), expected, JSON.stringify(errors));
       for (const [code, message] of Object.values(errors)) {
         assert.match(message, new RegExp(`${name}: CUDA_ERROR_UNKNOWN 999`));
-        assert.equal(code, codes[name] ?? 'DEVICE');
+        assert.equal(code, name === 'cuInit' ? 'DEVICE_UNAVAILABLE' : 'DEVICE');
       }
       assert.deepEqual({ faults, alive }, { faults: [], alive: [] });
     });
