@@ -4,10 +4,10 @@ import { afterEach, describe, it } from 'node:test';
 import { spansOf } from '#src/device/allocations.js';
 import { nativeDevice } from '#src/device/check.js';
 import type { DeviceId } from '#src/device/device.js';
-import { native, type NativeModule } from '#src/native.js';
+import { native } from '#src/native.js';
 
-const addon = native() as { -readonly [Key in keyof NativeModule]: NativeModule[Key] };
-const { deviceAllocation } = addon;
+const addon = native();
+const deviceAllocation = addon.deviceAllocation.bind(addon);
 afterEach(() => {
   addon.deviceAllocation = deviceAllocation;
 });
