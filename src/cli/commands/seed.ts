@@ -102,8 +102,10 @@ async function seedEngine(socket: string, model: string | undefined, flags: Seed
     await engine.close();
     return exitCode;
   } catch (error) {
-    await engine.close(error);
-    throw error;
+    // An engine that goes away aborts bringing the seed up; that is the reason, then.
+    const reason: unknown = gone.signal.aborted && !context.signal.aborted ? gone.signal.reason : error;
+    await engine.close(reason);
+    throw reason;
   }
 }
 
