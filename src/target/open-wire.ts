@@ -3,7 +3,7 @@ import { climb, isRefusal } from '../device/ladder.js';
 import { devicesOf, type DeviceMemory, type DevicePathChoice } from '../device/path.js';
 import { toWeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
-import type { NativeRegistration } from '../native.js';
+import type { NativeNic, NativeRegistration } from '../native.js';
 import { connectRdma, registerLocal, rdmaSliceBytes } from './connect-rdma.js';
 import { connectLocal } from './connect-local.js';
 import { connectTcp } from './connect-tcp.js';
@@ -11,7 +11,9 @@ import type { Connection, ConnectOptions } from './connection.js';
 import { tcpPort, type TransportDecision } from './decide.js';
 import type { Placement } from './destinations/index.js';
 import type { LocalEnd } from './local-end.js';
+import { nearNics } from './near.js';
 import type { Transport } from './options.js';
+import { pairRails, type RailPair } from './pairing.js';
 import type { PullClock } from './progress.js';
 import type { Scope } from './scope.js';
 import { openStaging, type Staging } from './staging.js';
@@ -21,6 +23,10 @@ export interface WireSetup {
   readonly descriptor: SegmentDescriptor;
   readonly placement: Placement;
   readonly asked: Transport;
+  /** All that are open. */
+  readonly nics: readonly NativeNic[];
+  /** Whether they were named: then all are used, wherever they are. */
+  readonly named: boolean;
   /** How NICs may get at the memory of accelerators. */
   readonly devicePath: DevicePathChoice;
   /** Largest read; `undefined`: what is worth it with this peer. */
@@ -44,14 +50,15 @@ export interface OpenWire {
 export async function openWire(decided: TransportDecision, setup: WireSetup, clock: PullClock, scope: Scope): Promise<OpenWire> {
   const { local, descriptor, options } = setup;
   const { decision, registrations, deviceMemory, ...pinned } = await clock.phase('register', () => pin(decided, setup, scope));
-  const connection = await clock.phase('connect', () =>
+  const connected = await clock.phase('connect', () =>
     decision.transport === 'local'
       ? Promise.resolve(connectLocal(decision.peer))
       : decision.transport === 'rdma'
         ? connectRdma(local, descriptor, decision.pairs, registrations, options)
         : connectTcp(descriptor, options),
   );
-  scope.add(() => connection.close());
+  scope.add(() => connected.close());
+  const connection = { ...connected, notes: [...pinned.notes, ...connected.notes] };
   const slice = Math.min(setup.sliceBytes ?? connection.sliceBytes, connection.maxMessage);
   const staging =
     deviceMemory?.path === 'staging'
@@ -66,6 +73,7 @@ interface Pinned {
   readonly registrations: readonly (readonly NativeRegistration[])[];
   readonly deviceMemory: DeviceMemory | undefined;
   readonly staging?: Staging;
+  readonly notes: readonly string[];
 }
 
 async function pin(decision: TransportDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
@@ -81,10 +89,13 @@ async function pin(decision: TransportDecision, setup: WireSetup, scope: Scope):
 function unpinned(decision: TransportDecision, { placement, devicePath }: WireSetup): Pinned {
   const devices = devicesOf(placement.regions);
   const reason = devicePath === 'staging' ? '' : `only RDMA writes into an accelerator's memory, and this is ${decision.transport}`;
-  return { decision, registrations: [], deviceMemory: devices.length === 0 ? undefined : { devices, path: 'staging', reason } };
+  const deviceMemory = devices.length === 0 ? undefined : ({ devices, path: 'staging', reason } as const);
+  return { decision, registrations: [], deviceMemory, notes: [] };
 }
 
-async function pinForRdma(decision: TransportDecision & { readonly transport: 'rdma' }, setup: WireSetup, scope: Scope): Promise<Pinned> {
+type RdmaDecision = TransportDecision & { readonly transport: 'rdma' };
+
+async function pinForRdma(decision: RdmaDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
   const { placement, devicePath } = setup;
   const nics = decision.pairs.map((pair) => pair.nic);
   const spans = spansOf(placement);
@@ -98,16 +109,31 @@ async function pinForRdma(decision: TransportDecision & { readonly transport: 'r
   const devices = devicesOf(placement.regions);
   if (devices.length === 0) {
     const registrations = await registered(registerLocal(nics, placement.regions, spans, 'auto'));
-    return { decision, registrations, deviceMemory: undefined };
+    return { decision, registrations, deviceMemory: undefined, notes: [] };
   }
-  const climbed = await climb(devicePath, (path) => registered(registerLocal(nics, placement.regions, spans, path)));
+  const near = await nearPairs(decision, devices, setup);
+  const nearest = near.pairs.map((pair) => pair.nic);
+  const climbed = await climb(devicePath, (path) => registered(registerLocal(nearest, placement.regions, spans, path)));
   const deviceMemory = { devices, path: climbed.path, reason: climbed.reason };
-  if (climbed.path !== 'staging') return { decision, registrations: climbed.registered, deviceMemory };
+  if (climbed.path !== 'staging') {
+    return { decision: { ...decision, pairs: near.pairs }, registrations: climbed.registered, deviceMemory, notes: near.notes };
+  }
   const slice = Math.min(setup.sliceBytes ?? rdmaSliceBytes, ...nics.map((nic) => nic.maxMessage));
   const staging = await openStaging('rdma', nics.length, slice, scope);
   const { handle } = staging.region;
   const whole = [{ offset: 0n, length: handle.byteLength }];
-  return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging };
+  return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging, notes: [] };
+}
+
+/** NICs that write into accelerators themselves. */
+async function nearPairs(
+  { pairs }: RdmaDecision,
+  devices: readonly string[],
+  { nics, named, descriptor }: WireSetup,
+): Promise<{ readonly pairs: readonly RailPair[]; readonly notes: readonly string[] }> {
+  if (named) return { pairs, notes: [] };
+  const near = await nearNics(nics, devices);
+  return near.note === '' ? { pairs, notes: [] } : { pairs: pairRails(near.nics, descriptor), notes: [near.note] };
 }
 
 /** Memory that cannot be pinned is a reason for TCP, where `auto` may choose and the seed offers it; as for seeds. */

@@ -126,10 +126,13 @@ type Writing = Omit<ReadContext, 'writer'> & { readonly writer: () => Destinatio
 
 async function readBytes(readBy: Described, decided: TransportDecision, context: Writing): Promise<Pulled> {
   const { source, descriptor } = readBy;
-  const { options, local, clock } = context;
+  const { options, rails, local, clock } = context;
   const { catalog, peer } = source;
   const { sliceBytes, devicePath = 'auto' } = options;
-  const setup = { local, descriptor, asked: transportAsked(options), devicePath, sliceBytes, options: connectOptions(options, peer) };
+  const setup = {
+    ...{ local, descriptor, asked: transportAsked(options), nics: rails.nics, named: options.devices !== undefined },
+    ...{ devicePath, sliceBytes, options: connectOptions(options, peer) },
+  };
 
   const writer = context.writer();
   try {

@@ -45,7 +45,7 @@ async function open(context: TestContext, asked: WireSetup['asked'], offersTcp: 
   });
   const setup = {
     ...{ local, descriptor, asked, placement: { tensors: [], at: [], regions: [region.handle] } },
-    ...({ devicePath: 'auto', sliceBytes: undefined } as const),
+    ...({ devicePath: 'auto', sliceBytes: undefined, nics: [nic], named: false } as const),
     options: { sessionId, queuePairs: 1, readsInFlight: 1, connections: 1, stallTimeoutMs: 1000, signal: undefined },
   };
   const pairs = [{ nic, remoteDevice: 'mlx5_0', remoteIndex: 0 }];
