@@ -185,8 +185,8 @@ export function serverName(descriptor: SegmentDescriptor): string {
 }
 
 /**
- * A descriptor of our own for RDMA. The matrix has a row for each location of a buffer, and all rows list all devices in order: a reader
- * numbers devices as it first meets them, with its hash table's order of rows. Without buffers it is what a target sends and serves on
+ * A descriptor of our own for RDMA. The matrix has a row for each location of a buffer. All rows list all devices, in order where
+ * `preferred` does not say otherwise: see {@link firstRow} for the order that `devices` must then have. Without buffers it is what a target sends and serves on
  * call-back.
  */
 export function rdmaDescriptor(options: {
@@ -194,8 +194,15 @@ export function rdmaDescriptor(options: {
   readonly devices: readonly SegmentDevice[];
   readonly buffers?: readonly SegmentBuffer[];
   readonly weightcast?: SegmentExtras | undefined;
+  /** Names of the devices that are nearest to a location; all where it has none. */
+  readonly preferred?: ReadonlyMap<string, readonly string[]> | undefined;
 }): SegmentDescriptor {
   const { buffers = [] } = options;
+  const names = options.devices.map(({ name }) => name);
+  const row = (location: string): DevicePriority => {
+    const nearest = options.preferred?.get(location) ?? names;
+    return { preferred: names.filter((name) => nearest.includes(name)), others: names.filter((name) => !nearest.includes(name)) };
+  };
   const locations = new Set(buffers.length === 0 ? ['cpu:0'] : buffers.map(({ location }) => location));
   return {
     name: options.name,
@@ -204,9 +211,7 @@ export function rdmaDescriptor(options: {
     tcpProtoVersion: 1,
     devices: options.devices.map(({ name, gid, lid }) => ({ name, gid, lid })),
     buffers,
-    priorityMatrix: new Map(
-      [...locations].map((location) => [location, { preferred: options.devices.map(({ name }) => name), others: [] }]),
-    ),
+    priorityMatrix: new Map([...locations].map((location) => [location, row(location)])),
     weightcast: options.weightcast,
   };
 }

@@ -20,6 +20,7 @@ export {
 } from './descriptor.js';
 export { decodeDescriptor, type DecodeOptions } from './descriptor-decode.js';
 export type { ExchangeOptions } from './exchange.js';
+export { firstRow } from './first-row.js';
 export { encodeFrame, type Frame, FrameReader, MessageType, peerReadLimit } from './frame.js';
 export { openEndpoint, type OpenedEndpoint, type OpenEndpointOptions } from './initiator.js';
 export { type JsonValue, parseJson, stringifyCompact } from './json.js';

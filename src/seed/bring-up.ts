@@ -5,6 +5,7 @@ import { defaultHost } from '../handshake/index.js';
 import { completeIdentity, mxSourceId } from '../identity/index.js';
 import { silentLogger } from '../observe/logger.js';
 import { closeRails, openRails } from '../rails.js';
+import { arrange } from './arrange.js';
 import type { Announcer, Beginning, Cleanup } from './announce/announcer.js';
 import { RegistryAnnouncer } from './announce/registry.js';
 import { SglangAnnouncer } from './announce/sglang.js';
@@ -45,8 +46,9 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   // A list that is too large is found out before anything is registered.
   const notes = announcers.flatMap((announcer) => announcer.check(content, options));
   for (const note of notes) logger.warn(note);
-  const rails = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
-  cleanups.push(() => closeRails(rails));
+  const open = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
+  cleanups.push(() => closeRails(open));
+  const { rails, preferred } = await arrange(open, content);
   const readable = await phase('register', () => registerOn(rails, content, host, options));
   const { layout, registered, reason, deviceMemory } = readable;
   if (layout.note !== '') logger.info(layout.note);
@@ -67,6 +69,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   const plane = await SeedDataPlane.open({
     host,
     nics,
+    preferred,
     content,
     ranges,
     registered,

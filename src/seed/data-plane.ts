@@ -21,6 +21,8 @@ import { describeSegment, locationOf } from './segment.js';
 export interface DataPlaneOptions {
   readonly host: string;
   readonly nics: readonly NativeNic[];
+  /** Which of them are nearest to a location of buffers, by their names; default all. */
+  readonly preferred?: ReadonlyMap<string, readonly string[]>;
   readonly content: SeedContent;
   readonly ranges: readonly ContentRange[];
   /** Keys of `ranges`, when there are NICs. */
@@ -52,11 +54,12 @@ export class SeedDataPlane {
     private readonly responder: Responder,
     private readonly tcpServer: NativeTcpServer | undefined,
     private readonly localServer: LocalServer | undefined,
-    { host, nics, ...options }: DataPlaneOptions,
+    { host, nics, preferred, ...options }: DataPlaneOptions,
   ) {
     const tcpDataPort = tcpServer?.port ?? 0;
     this.sessionId = formatAddress(host, listener.port);
-    this.descriptor = describeSegment({ name: this.sessionId, nics, buffers: buffersOf(options), tcpDataPort, local: localServer?.socket });
+    const local = localServer?.socket;
+    this.descriptor = describeSegment({ name: this.sessionId, nics, buffers: buffersOf(options), tcpDataPort, preferred, local });
     this.notes = tooLarge(this.descriptor);
     const own = bindAddress(host) || '127.0.0.1';
     this.listeners = [

@@ -19,6 +19,8 @@ export interface Segment {
   }[];
   /** 0: not served over TCP. */
   readonly tcpDataPort: number;
+  /** The NICs that are nearest to a location, for peers to prefer; default all, everywhere. */
+  readonly preferred?: ReadonlyMap<string, readonly string[]> | undefined;
   /** For processes of this host; `undefined`: not offered to them. */
   readonly local?: LocalSocket | undefined;
 }
@@ -29,13 +31,14 @@ export function locationOf(region: Region | undefined): string {
   return device === undefined ? 'cpu:0' : deviceName(device);
 }
 
-export function describeSegment({ name, nics, buffers, tcpDataPort, local }: Segment): SegmentDescriptor {
+export function describeSegment({ name, nics, buffers, tcpDataPort, preferred, local }: Segment): SegmentDescriptor {
   if (nics.length === 0) {
     return { ...tcpDescriptor({ name, tcpDataPort, buffers }), timestamp: timestamp(), weightcast: { version: 1, local } };
   }
   const weightcast = { version: 1, ...(tcpDataPort > 0 && { tcpDataPort, tcpProtoVersion: 2 }), local };
   const located = buffers.map((buffer) => ({ ...buffer, readable: true }));
-  return { ...rdmaDescriptor({ name, devices: segmentDevices(nics), buffers: located, weightcast }), timestamp: timestamp() };
+  const devices = segmentDevices(nics);
+  return { ...rdmaDescriptor({ name, devices, buffers: located, weightcast, preferred }), timestamp: timestamp() };
 }
 
 /** Mooncake writes its own with microseconds. */

@@ -70,7 +70,7 @@ export interface PullSettings {
   readonly like?: string;
   /** Default `auto`; where that ends with TCP, the reason is in {@link PullResult.transportReason}. */
   readonly transport?: Transport;
-  /** RDMA devices to use; default all with an active port. */
+  /** RDMA devices to use; default all with an active port, or those of them that are nearest to the accelerator that is read into. */
   readonly devices?: readonly string[];
   readonly gidIndex?: number;
   /**

@@ -7,10 +7,13 @@ import type { DevicePath, DirectPath } from '../../device/path.js';
 import { toWeightcastError } from '../../errors.js';
 import type { NativeAccelerators, NativeModule, NativeNic } from '../../native.js';
 import { closeRails, openRails, type Rails } from '../../rails.js';
+import { readAffinity, type Affinity } from '../../topology/index.js';
 
 export interface AcceleratorReport extends NativeAccelerators {
   /** By accelerator, `cuda:0`; in the order of `accelerators`. */
   readonly ways: readonly AcceleratorWay[];
+  /** How far they are from the RDMA devices. */
+  readonly affinity: Affinity;
 }
 
 /** How all RDMA devices here together get at one accelerator's memory. */
@@ -25,10 +28,17 @@ export interface AcceleratorWay {
 /** A multiple of every page and of every granule that drivers allocate in. Bytes. */
 const triedBytes = 2n << 20n;
 
-/** @param open the RDMA devices; replaced by tests. */
-export async function checkAccelerators(addon: NativeModule, open: () => Promise<OpenRails> = openedRails): Promise<AcceleratorReport> {
+/**
+ * @param open the RDMA devices; replaced by tests.
+ * @param root of the kernel's file systems; replaced by tests.
+ */
+export async function checkAccelerators(
+  addon: NativeModule,
+  open: () => Promise<OpenRails> = openedRails,
+  root = '/',
+): Promise<AcceleratorReport> {
   const found = await addon.listAccelerators();
-  if (found.accelerators.length === 0) return { ...found, ways: [] };
+  if (found.accelerators.length === 0) return { ...found, ways: [], affinity: { nics: [], accelerators: [] } };
   const rails = await open();
   const { nics, reason } = rails;
   try {
@@ -36,7 +46,8 @@ export async function checkAccelerators(addon: NativeModule, open: () => Promise
     for (const accelerator of found.accelerators) {
       ways.push({ accelerator: deviceName(accelerator), ...(await wayTo(addon, accelerator, nics, reason)) });
     }
-    return { ...found, ways };
+    const devices = nics.map((nic) => nic.device);
+    return { ...found, ways, affinity: await readAffinity(devices, found.accelerators, root) };
   } finally {
     await closeRails(rails);
   }

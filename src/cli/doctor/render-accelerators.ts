@@ -1,6 +1,7 @@
 /** What `doctor` says of accelerators, as rows. */
 import { deviceName } from '../../device/device.js';
-import { formatBytes } from '../format.js';
+import { formatBytes, formatTable } from '../format.js';
+import type { Affinity } from '../../topology/index.js';
 import type { AcceleratorReport, AcceleratorWay } from './accelerators.js';
 
 /** @param seen what the kernel shows of them. */
@@ -19,6 +20,17 @@ export function acceleratorRows(report: AcceleratorReport | undefined, seen: rea
     ...(accelerators.length === 0
       ? []
       : [['  peer memory', peerMemory === '' ? 'no module of the kernel (nvidia_peermem, amdkfd) is loaded' : peerMemory]]),
+  ];
+}
+
+/** RDMA devices × accelerators, as `nvidia-smi topo` shows them; nothing where one of them is missing. */
+export function distanceLines({ nics, accelerators }: Affinity): string[] {
+  if (nics.length === 0 || accelerators.length === 0) return [];
+  const rows = nics.map((nic, index) => [`  ${nic}`, ...accelerators.map(({ distances }) => distances[index] ?? 'unknown')]);
+  return [
+    '',
+    'distances on PCI (nearest first: PIX, PXB, PHB, NODE, SYS)',
+    ...formatTable([['', ...accelerators.map(({ accelerator }) => accelerator)], ...rows]),
   ];
 }
 

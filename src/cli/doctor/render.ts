@@ -1,7 +1,7 @@
 /** The report of `doctor` as text. */
 import type { NativeDevicePort, NativeLimits } from '../../native.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
-import { acceleratorRows } from './render-accelerators.js';
+import { acceleratorRows, distanceLines } from './render-accelerators.js';
 import type { LocalCheck } from './local-check.js';
 import type { DoctorReport, NativeReport } from './report.js';
 import { verdictText } from './verdict.js';
@@ -30,6 +30,7 @@ export function reportLines(report: DoctorReport): string[] {
   ];
   return [
     ...formatTable(rows),
+    ...(report.native === undefined ? [] : distanceLines(report.native.accelerators.affinity)),
     ...(report.native?.ports ?? []).flatMap((port) => ['', ...portLines(port)]),
     '',
     ...verdict.warnings.map((warning) => `warning: ${warning}`),

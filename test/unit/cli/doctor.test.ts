@@ -9,9 +9,10 @@ import { checkLocal, readRestrictions } from '#src/cli/doctor/local-check.js';
 import { readKernelRdma } from '#src/cli/doctor/kernel.js';
 import { portLines, reportLines } from '#src/cli/doctor/render.js';
 import type { DoctorReport } from '#src/cli/doctor/report.js';
-import { acceleratorRows } from '#src/cli/doctor/render-accelerators.js';
+import { acceleratorRows, distanceLines } from '#src/cli/doctor/render-accelerators.js';
 import { verdictOf, verdictText } from '#src/cli/doctor/verdict.js';
 import { native, type NativeDevicePort, type NativeLimits, type NativeRegion } from '#src/native.js';
+import { dgx } from '../topology/trees.js';
 import { fault, gidOf, NicDouble } from '../../support/nic-double.js';
 
 const trees: string[] = [];
@@ -197,7 +198,7 @@ const driverless = {
   drivers: [{ kind: 'cuda', path: '', version: '', reason: 'cannot load libcuda.so.1' }],
   peerMemory: '',
 } as const;
-const none = { ...driverless, ways: [] };
+const none = { ...driverless, ways: [], affinity: { nics: [], accelerators: [] } };
 
 const gpu = {
   ...({ kind: 'cuda', ordinal: 0, name: 'NVIDIA H100', pciAddress: '0000:17:00.0', numaNode: 0, bytes: 80_000_000_000n } as const),
@@ -247,6 +248,26 @@ describe('what doctor says of accelerators', () => {
     assert.match(text, /dma-buf not exported: needs the open kernel modules/);
     assert.match(text, /RDMA reads and writes its memory by peer-memory \(tried\): dma-buf: EOPNOTSUPP/);
     assert.match(text, /cuda libcuda\.so\.1 12\.4/);
+  });
+
+  it('with some and RDMA, how far they are from each other, as a table', async () => {
+    const { tree, accelerators, nics } = dgx();
+    try {
+      const all = { ...found, accelerators: accelerators.slice(0, 2).map((each) => ({ ...gpu, ...each })) };
+      const region = { close: () => undefined } as unknown as NativeRegion;
+      const addon = { ...native(), listAccelerators: () => Promise.resolve(all), allocateOnDevice: () => Promise.resolve(region) };
+      const open = nics.slice(0, 3).map((name, index) => new NicDouble(name, gidOf(index + 1)));
+      const { affinity } = await checkAccelerators(addon, () => Promise.resolve({ nics: open, reason: '' }), tree.root);
+      assert.deepEqual(distanceLines(affinity).slice(2), [
+        '          cuda:0  cuda:1',
+        '  mlx5_0  PIX     PXB',
+        '  mlx5_1  PXB     PIX',
+        '  mlx5_2  NODE    NODE',
+      ]);
+      assert.deepEqual(distanceLines({ ...affinity, nics: [] }), []);
+    } finally {
+      tree.remove();
+    }
   });
 
   it('with one whose memory cannot be had, why', async () => {
