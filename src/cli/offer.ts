@@ -19,7 +19,7 @@ export async function offerUntilSignal<Offer extends Offered>(
   context: CommandContext,
   start: (onLost: (error: WeightcastError) => void) => Promise<Offer>,
   ready: (offer: Offer) => void,
-  withdrawn: Promise<string> = new Promise(() => undefined),
+  withdrawn = new Promise<string>(() => undefined),
 ): Promise<ExitCode> {
   const { output, flags } = context;
   let onLost: (error: WeightcastError) => void = () => undefined;
