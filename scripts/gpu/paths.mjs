@@ -51,7 +51,10 @@ async function pulled({ devicePath, transport }, from, into, bytes) {
     if (result.transport !== transport) throw new Error(`the pull went over ${result.transport}: ${result.transportReason}`);
     if (ways.some((way) => way !== devicePath)) throw new Error(`the seed took ${ways[0]}, the target ${ways[1]}`);
     if (Number(result.verified?.bytes) !== bytes) throw new Error(`verified ${result.verified?.bytes ?? 0} of ${bytes} bytes`);
-    return { gigabytes: result.wireGBps, reason: `${bytes} bytes verified${result.software ? '; a software device, not RDMA hardware' : ''}` };
+    return {
+      gigabytes: result.wireGBps,
+      reason: `${bytes} bytes verified${result.software ? '; a software device, not RDMA hardware' : ''}`,
+    };
   } finally {
     await stop();
   }

@@ -15,8 +15,8 @@ async function run(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<
   let [out, err] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text));
-  const [code] = await once(child, 'close');
-  return { code: code as number | null, out, err };
+  await once(child, 'close');
+  return { code: child.exitCode, out, err };
 }
 
 test('without a GPU it says so, and ends with a code of its own', async () => {
