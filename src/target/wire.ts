@@ -99,14 +99,26 @@ function followersOf({ transport, lanes }: Connection): number {
   return Math.max(1, Math.min(useful, Math.floor(availableParallelism() / 2)));
 }
 
-/** The tensors of a placement as the addon takes them: by column, so that a million are four objects. */
+/**
+ * The tensors of a placement as the addon takes them: by column, so that a million are four objects. A plain loop: typed arrays'
+ * `from` takes ten times as long, which for thousands of small tensors is a tenth of the wire phase on a slow processor.
+ */
 export function columnsOf({ tensors, at }: Placement): Pick<NativeTransferOptions, 'remoteAddress' | 'length' | 'localOffset' | 'region'> {
-  return {
-    remoteAddress: BigUint64Array.from(tensors, (tensor) => tensor.address),
-    length: BigUint64Array.from(tensors, (tensor) => tensor.bytes),
-    localOffset: BigUint64Array.from(at, (place) => place.offset),
-    region: Uint32Array.from(at, (place) => place.region),
-  };
+  const rows = tensors.length;
+  const remoteAddress = new BigUint64Array(rows);
+  const length = new BigUint64Array(rows);
+  const localOffset = new BigUint64Array(rows);
+  const region = new Uint32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const tensor = tensors[row];
+    const place = at[row];
+    if (tensor === undefined || place === undefined) throw new WeightcastError('ERR_INTERNAL', `no place for tensor ${String(row)}`);
+    remoteAddress[row] = tensor.address;
+    length[row] = tensor.bytes;
+    localOffset[row] = place.offset;
+    region[row] = place.region;
+  }
+  return { remoteAddress, length, localOffset, region };
 }
 
 function failed(outcome: NativeOutcome, options: WireOptions): WeightcastError {
