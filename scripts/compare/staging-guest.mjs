@@ -12,10 +12,12 @@ const SLICE_BYTES = 1 << 20;
 const SLOTS = 32;
 const READS = 16;
 
-const wanted = Buffer.alloc(Number(BYTES), 7);
+/** Different everywhere, so that a slice in another one's place is seen. */
+const wanted = new Uint8Array(Uint32Array.from({ length: Number(BYTES) / 4 }, (_, i) => Math.imul(i, 2654435761)).buffer);
 const rails = await openRails({ transport: 'rdma', devices: ['rxe0'], gidIndex: 1 });
 const [nic] = rails.nics;
-const source = await used(BYTES, 7);
+const source = await used(BYTES, 0);
+await source.write(0n, wanted);
 const served = await nic.register(source, 0n, BYTES, 'remote-read', 'auto');
 const staging = await used(BigInt(SLOTS * SLICE_BYTES), 1);
 const targets = {
