@@ -13,7 +13,7 @@ const SLOTS = 32;
 const READS = 16;
 
 /** Different everywhere, so that a slice in another one's place is seen. */
-const wanted = new Uint8Array(Uint32Array.from({ length: Number(BYTES) / 4 }, (_, i) => Math.imul(i, 2654435761)).buffer);
+const wanted = Buffer.from(Uint32Array.from({ length: Number(BYTES) / 4 }, (_, i) => Math.imul(i, 2654435761)).buffer);
 const rails = await openRails({ transport: 'rdma', devices: ['rxe0'], gidIndex: 1 });
 const [nic] = rails.nics;
 const source = await used(BYTES, 0);
