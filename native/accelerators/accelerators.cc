@@ -29,22 +29,12 @@ std::string peer_memory_module() {
   return "";
 }
 
-/// Of native/cuda or native/hip, which say the same in types of their own.
-template <typename Found>
-void add(Inventory& all, DeviceKind kind, const Found& found) {
+void add(Inventory& all, DeviceKind kind, const memory::DeviceInventory& found) {
   all.drivers.push_back({.kind = kind, .path = found.path, .version = found.version, .reason = found.reason});
-  for (const auto& gpu : found.gpus) {
-    all.accelerators.push_back({.kind = kind,
-                                .ordinal = gpu.ordinal,
-                                .name = gpu.name,
-                                .pci_address = gpu.pci_address,
-                                .numa_node = gpu.numa_node,
-                                .bytes = gpu.bytes,
-                                .dmabuf = gpu.dmabuf,
-                                .dmabuf_reason = gpu.dmabuf_reason});
-  }
+  for (const memory::DeviceInfo& info : found.devices) all.accelerators.push_back({.kind = kind, .info = info});
 }
 
+/// Of native/cuda or native/hip.
 template <typename Found>
 Result<Allocation> as_ours(const Result<Found>& found) {
   if (!found.ok()) return found.status();

@@ -6,6 +6,7 @@
 
 #include "common/status.h"
 #include "memory/device.h"
+#include "memory/device_inventory.h"
 #include "memory/region.h"
 
 /// The accelerators of this machine, whoever made them: what `binding` knows of native/cuda and native/hip.
@@ -13,13 +14,7 @@ namespace weightcast::accelerators {
 
 struct Accelerator {
   memory::DeviceKind kind;
-  std::uint32_t ordinal;
-  std::string name;
-  std::string pci_address;  ///< "0000:17:00.0"
-  int numa_node;            ///< -1: unknown
-  std::uint64_t bytes;
-  bool dmabuf;                ///< whether its driver exports dma-bufs
-  std::string dmabuf_reason;  ///< why not
+  memory::DeviceInfo info;
 };
 
 struct Driver {

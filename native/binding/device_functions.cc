@@ -28,13 +28,13 @@ Napi::Value to_handle(Napi::Env env, memory::RegionPtr region) {
 Napi::Object to_accelerator(Napi::Env env, const accelerators::Accelerator& accelerator) {
   const Napi::Object result = Napi::Object::New(env);
   result.Set("kind", Napi::String::New(env, memory::device_kind_name(accelerator.kind)));
-  result.Set("ordinal", Napi::Number::New(env, accelerator.ordinal));
-  result.Set("name", Napi::String::New(env, accelerator.name));
-  result.Set("pciAddress", Napi::String::New(env, accelerator.pci_address));
-  result.Set("numaNode", Napi::Number::New(env, accelerator.numa_node));
-  result.Set("bytes", Napi::BigInt::New(env, accelerator.bytes));
-  result.Set("dmabuf", Napi::Boolean::New(env, accelerator.dmabuf));
-  result.Set("dmabufReason", Napi::String::New(env, accelerator.dmabuf_reason));
+  result.Set("ordinal", Napi::Number::New(env, accelerator.info.ordinal));
+  result.Set("name", Napi::String::New(env, accelerator.info.name));
+  result.Set("pciAddress", Napi::String::New(env, accelerator.info.pci_address));
+  result.Set("numaNode", Napi::Number::New(env, accelerator.info.numa_node));
+  result.Set("bytes", Napi::BigInt::New(env, accelerator.info.bytes));
+  result.Set("dmabuf", Napi::Boolean::New(env, accelerator.info.dmabuf));
+  result.Set("dmabufReason", Napi::String::New(env, accelerator.info.dmabuf_reason));
   return result;
 }
 

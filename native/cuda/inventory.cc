@@ -1,7 +1,6 @@
 #include "cuda/inventory.h"
 
 #include <array>
-#include <fstream>
 
 #include "cuda/device.h"
 #include "cuda/driver.h"
@@ -9,21 +8,15 @@
 namespace weightcast::cuda {
 namespace {
 
-int numa_node_of(const std::string& pci_address) {
-  int node = -1;
-  std::ifstream("/sys/bus/pci/devices/" + pci_address + "/numa_node") >> node;
-  return node;
-}
-
-Gpu describe(const Driver& driver, int ordinal, DeviceNumber number) {
-  Gpu gpu{.ordinal = static_cast<std::uint32_t>(ordinal)};
+memory::DeviceInfo describe(const Driver& driver, int ordinal, DeviceNumber number) {
+  memory::DeviceInfo gpu{.ordinal = static_cast<std::uint32_t>(ordinal)};
   std::array<char, 128> name{};
   if (driver.device_get_name(name.data(), static_cast<int>(name.size()) - 1, number) == Code::kSuccess)
     gpu.name = name.data();
   std::size_t bytes = 0;
   if (driver.device_total_mem(&bytes, number) == Code::kSuccess) gpu.bytes = bytes;
   if (auto address = pci_address_of(driver, number); address.ok()) gpu.pci_address = std::move(address.value());
-  gpu.numa_node = gpu.pci_address.empty() ? -1 : numa_node_of(gpu.pci_address);
+  gpu.numa_node = memory::numa_node_of(gpu.pci_address);
   int supported = 0;
   const bool known =
       driver.device_get_attribute(&supported, DeviceAttribute::kDmaBufSupported, number) == Code::kSuccess;
@@ -39,8 +32,8 @@ Gpu describe(const Driver& driver, int ordinal, DeviceNumber number) {
 
 }  // namespace
 
-Inventory list() {
-  Inventory inventory;
+memory::DeviceInventory list() {
+  memory::DeviceInventory inventory;
   auto loaded = load_driver();
   if (!loaded.ok()) {
     inventory.reason = loaded.status().message;
@@ -57,9 +50,9 @@ Inventory list() {
   for (int ordinal = 0; ordinal < count; ++ordinal) {
     DeviceNumber number = 0;
     if (driver.device_get(&number, ordinal) == Code::kSuccess)
-      inventory.gpus.push_back(describe(driver, ordinal, number));
+      inventory.devices.push_back(describe(driver, ordinal, number));
   }
-  if (inventory.gpus.empty()) inventory.reason = "the driver has no GPU, or CUDA_VISIBLE_DEVICES hides all";
+  if (inventory.devices.empty()) inventory.reason = "the driver has no GPU, or CUDA_VISIBLE_DEVICES hides all";
   return inventory;
 }
 

@@ -1,7 +1,6 @@
 #include "hip/inventory.h"
 
 #include <array>
-#include <fstream>
 
 #include "hip/device.h"
 #include "hip/driver.h"
@@ -9,21 +8,15 @@
 namespace weightcast::hip {
 namespace {
 
-int numa_node_of(const std::string& pci_address) {
-  int node = -1;
-  std::ifstream("/sys/bus/pci/devices/" + pci_address + "/numa_node") >> node;
-  return node;
-}
-
-Gpu describe(const Driver& driver, int ordinal) {
-  Gpu gpu{.ordinal = static_cast<std::uint32_t>(ordinal)};
+memory::DeviceInfo describe(const Driver& driver, int ordinal) {
+  memory::DeviceInfo gpu{.ordinal = static_cast<std::uint32_t>(ordinal)};
   std::array<char, 128> name{};
   if (driver.device_get_name(name.data(), static_cast<int>(name.size()) - 1, ordinal) == Code::kSuccess)
     gpu.name = name.data();
   std::size_t bytes = 0;
   if (driver.device_total_mem(&bytes, ordinal) == Code::kSuccess) gpu.bytes = bytes;
   if (auto address = pci_address_of(driver, ordinal); address.ok()) gpu.pci_address = std::move(address.value());
-  gpu.numa_node = gpu.pci_address.empty() ? -1 : numa_node_of(gpu.pci_address);
+  gpu.numa_node = memory::numa_node_of(gpu.pci_address);
   gpu.dmabuf = driver.dmabuf_reason.empty();
   gpu.dmabuf_reason = driver.dmabuf_reason;
   return gpu;
@@ -31,8 +24,8 @@ Gpu describe(const Driver& driver, int ordinal) {
 
 }  // namespace
 
-Inventory list() {
-  Inventory inventory;
+memory::DeviceInventory list() {
+  memory::DeviceInventory inventory;
   auto loaded = load_driver();
   if (!loaded.ok()) {
     inventory.reason = loaded.status().message;
@@ -47,8 +40,8 @@ Inventory list() {
     inventory.reason = driver.failed(code, "hipGetDeviceCount", "cannot ask how many GPUs there are").message;
     return inventory;
   }
-  for (int ordinal = 0; ordinal < count; ++ordinal) inventory.gpus.push_back(describe(driver, ordinal));
-  if (inventory.gpus.empty()) inventory.reason = "the runtime has no GPU, or HIP_VISIBLE_DEVICES hides all";
+  for (int ordinal = 0; ordinal < count; ++ordinal) inventory.devices.push_back(describe(driver, ordinal));
+  if (inventory.devices.empty()) inventory.reason = "the runtime has no GPU, or HIP_VISIBLE_DEVICES hides all";
   return inventory;
 }
 

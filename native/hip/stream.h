@@ -1,47 +1,39 @@
 #pragma once
 
-#include <cstdint>
-#include <deque>
-#include <memory>
-#include <vector>
-
-#include "common/status.h"
 #include "hip/api.h"
 #include "hip/device.h"
-#include "memory/device.h"
+#include "memory/event_stream.h"
 
 namespace weightcast::hip {
 
-/// A stream of its own, which does not wait for the default one: an engine's kernels do not hold up a pull. Tickets are
-/// events, used again once they were reached.
-class HipStream final : public memory::CopyStream {
- public:
-  /// kDevice, kOutOfMemory.
-  static Result<std::unique_ptr<HipStream>> open(std::shared_ptr<const HipDevice> device);
-  ~HipStream() override;
+struct StreamApi {
+  using Device = HipDevice;
+  using Current = hip::Current;
+  using Stream = hip::Stream;
+  using Event = hip::Event;
+  using Code = hip::Code;
 
-  Status to_device(std::byte* device, const std::byte* host, std::uint64_t length) override;
-  Status to_host(std::byte* host, const std::byte* device, std::uint64_t length) override;
-  Result<std::uint64_t> mark() override;
-  Result<bool> reached(std::uint64_t ticket) override;
-  Status wait(std::uint64_t ticket) override;
+  static Code to_device(const Driver& driver, std::byte* device, const std::byte* host, std::uint64_t length,
+                        Stream stream) {
+    return driver.memcpy_async(device, host, length, CopyKind::kHostToDevice, stream);
+  }
+  static Code to_host(const Driver& driver, std::byte* host, const std::byte* device, std::uint64_t length,
+                      Stream stream) {
+    return driver.memcpy_async(host, device, length, CopyKind::kDeviceToHost, stream);
+  }
 
- private:
-  struct Marked {
-    std::uint64_t ticket;
-    Event event;
-  };
-
-  HipStream(std::shared_ptr<const HipDevice> device, Stream stream) : device_(std::move(device)), stream_(stream) {}
-  Result<Event> idle_event();
-  void forget_oldest();
-
-  std::shared_ptr<const HipDevice> device_;
-  Stream stream_;
-  std::deque<Marked> marked_;  // not known to be reached, oldest first
-  std::vector<Event> idle_;
-  std::uint64_t last_ = 0;     // ticket that was given
-  std::uint64_t reached_ = 0;  // highest that was reached
+  static constexpr unsigned kStreamFlags = kStreamNonBlocking;
+  /// Who waits for one sleeps: the processor is the lanes'.
+  static constexpr unsigned kEventFlags = kEventDisableTiming | kEventBlockingSync;
+  static constexpr const char* kStreamCreate = "hipStreamCreateWithFlags";
+  static constexpr const char* kToDevice = "hipMemcpyAsync";
+  static constexpr const char* kToHost = "hipMemcpyAsync";
+  static constexpr const char* kEventCreate = "hipEventCreateWithFlags";
+  static constexpr const char* kEventRecord = "hipEventRecord";
+  static constexpr const char* kEventQuery = "hipEventQuery";
+  static constexpr const char* kEventSynchronize = "hipEventSynchronize";
 };
+
+using HipStream = memory::EventStream<StreamApi>;
 
 }  // namespace weightcast::hip

@@ -118,11 +118,11 @@ TEST_F(CudaDeviceTest, MemoryOfTheHostIsRefusedWithAdvice) {
 }
 
 TEST_F(CudaDeviceTest, AreListedWithoutAContext) {
-  const cuda::Inventory inventory = cuda::list();
-  ASSERT_EQ(inventory.gpus.size(), 2U) << inventory.reason;
+  const memory::DeviceInventory inventory = cuda::list();
+  ASSERT_EQ(inventory.devices.size(), 2U) << inventory.reason;
   EXPECT_EQ(inventory.version, "12.8");
-  EXPECT_EQ(inventory.gpus[1].pci_address, "0000:a1:00.0");
-  EXPECT_TRUE(inventory.gpus[0].dmabuf) << inventory.gpus[0].dmabuf_reason;
+  EXPECT_EQ(inventory.devices[1].pci_address, "0000:a1:00.0");
+  EXPECT_TRUE(inventory.devices[0].dmabuf) << inventory.devices[0].dmabuf_reason;
   EXPECT_EQ(STANDIN(standin_calls)("cuDevicePrimaryCtxRetain"), 0);
 }
 

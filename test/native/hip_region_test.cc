@@ -106,7 +106,7 @@ TEST_F(HipRegionTest, TheInventoryHasBothKinds) {
   EXPECT_EQ(all.drivers[1].version, "6.2");
   ASSERT_EQ(all.accelerators.size(), 4U);
   EXPECT_EQ(all.accelerators[3].kind, memory::DeviceKind::kHip);
-  EXPECT_EQ(all.accelerators[3].pci_address, "0000:a1:00.0");
+  EXPECT_EQ(all.accelerators[3].info.pci_address, "0000:a1:00.0");
 }
 
 TEST_F(HipRegionTest, EveryCallThatIsRefusedIsSaidAndNothingStays) {
