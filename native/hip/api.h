@@ -15,6 +15,7 @@ enum class Code : int {
   kNotInitialized = 3,
   kNoDevice = 100,
   kInvalidDevice = 101,
+  kNotFound = 500,
   kNotReady = 600,
   kHostMemoryAlreadyRegistered = 712,
   kHostMemoryNotRegistered = 713,
@@ -31,12 +32,15 @@ enum class PointerAttribute : int {
   kBufferId = 7,       // unsigned long long
   kIsManaged = 8,      // bool
   kDeviceOrdinal = 9,  // int
-  kRangeStartAddress = 11,
-  kRangeSize = 12,  // size_t
 };
 
 /// hipMemoryType, as of ROCm 6: before, it counted otherwise.
 enum class MemoryType : int { kUnregistered = 0, kHost = 1, kDevice = 2, kManaged = 3, kArray = 10, kUnified = 11 };
+
+/// hipDeviceAttribute_t
+enum class DeviceAttribute : int {
+  kHdpMemoryFlushControl = 10005,  // unsigned*, of a register that the process may write: eight bytes
+};
 
 /// hipMemcpyKind
 enum class CopyKind : int { kHostToDevice = 1, kDeviceToHost = 2 };
@@ -59,9 +63,10 @@ using SetDeviceFn = Code (*)(int device);
 using DeviceGetNameFn = Code (*)(char* name, int length, int device);
 using DeviceTotalMemFn = Code (*)(std::size_t* bytes, int device);
 using DeviceGetPciBusIdFn = Code (*)(char* id, int length, int device);
-using DeviceSynchronizeFn = Code (*)();
+using DeviceGetAttributeFn = Code (*)(int* value, DeviceAttribute attribute, int device);
 using MallocFn = Code (*)(void** pointer, std::size_t bytes);
 using FreeFn = Code (*)(void* pointer);
+using MemGetAddressRangeFn = Code (*)(void** base, std::size_t* bytes, void* pointer);
 using PointerGetAttributeFn = Code (*)(void* value, PointerAttribute attribute, void* pointer);
 using PointerSetAttributeFn = Code (*)(const void* value, PointerAttribute attribute, void* pointer);
 using HostRegisterFn = Code (*)(void* host, std::size_t bytes, unsigned flags);

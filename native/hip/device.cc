@@ -83,11 +83,18 @@ Result<std::unique_ptr<memory::PinnedHost>> HipDevice::pin(std::byte* host, std:
 }
 
 Status HipDevice::flush() {
-  const Current current(*this);
-  if (!current.status().ok()) return current.status();
-  const Code code = driver_->device_synchronize();
-  if (code == Code::kSuccess) return Status::success();
-  return driver_->failed(code, "hipDeviceSynchronize", "cannot make what was read visible on " + name());
+  // As wide as the pointer that is written through it.
+  std::uint64_t address = 0;
+  const Code code = driver_->device_get_attribute(reinterpret_cast<int*>(&address),
+                                                  DeviceAttribute::kHdpMemoryFlushControl, static_cast<int>(ordinal_));
+  if (code == Code::kInvalidValue || code == Code::kNotSupported) return Status::success();
+  if (code != Code::kSuccess)
+    return driver_->failed(code, "hipDeviceGetAttribute", "cannot make what was read visible on " + name());
+  if (auto* control = reinterpret_cast<volatile unsigned*>(address); control != nullptr) {
+    *control = 1;
+    (void)*control;  // the write has arrived when this has come back
+  }
+  return Status::success();
 }
 
 Current::Current(const HipDevice& device) : device_(device) {

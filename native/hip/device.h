@@ -22,7 +22,8 @@ class HipDevice final : public memory::Device, public std::enable_shared_from_th
   [[nodiscard]] std::string pci_address() const override { return pci_address_; }
   Result<std::unique_ptr<memory::CopyStream>> open_stream() override;
   Result<std::unique_ptr<memory::PinnedHost>> pin(std::byte* host, std::uint64_t length) override;
-  /// hipDeviceSynchronize, whose end makes the device's view of its memory anew (HDP); there is no call for just that.
+  /// Writes the register that empties the device's host data path (HDP), which older GPUs keep what came over PCI in.
+  /// Where there is none, there is nothing to empty. Waits for no kernel.
   Status flush() override;
 
   [[nodiscard]] const Driver& driver() const { return *driver_; }

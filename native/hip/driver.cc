@@ -41,9 +41,10 @@ const char* find_all(void* handle, Driver& driver) {
   need(driver.device_get_name, "hipDeviceGetName");
   need(driver.device_total_mem, "hipDeviceTotalMem");
   need(driver.device_get_pci_bus_id, "hipDeviceGetPCIBusId");
-  need(driver.device_synchronize, "hipDeviceSynchronize");
+  need(driver.device_get_attribute, "hipDeviceGetAttribute");
   need(driver.malloc, "hipMalloc");
   need(driver.free, "hipFree");
+  need(driver.mem_get_address_range, "hipMemGetAddressRange");
   need(driver.pointer_get_attribute, "hipPointerGetAttribute");
   need(driver.pointer_set_attribute, "hipPointerSetAttribute");
   need(driver.host_register, "hipHostRegister");

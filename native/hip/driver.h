@@ -24,9 +24,10 @@ struct Driver {
   DeviceGetNameFn device_get_name = nullptr;
   DeviceTotalMemFn device_total_mem = nullptr;
   DeviceGetPciBusIdFn device_get_pci_bus_id = nullptr;
-  DeviceSynchronizeFn device_synchronize = nullptr;
+  DeviceGetAttributeFn device_get_attribute = nullptr;
   MallocFn malloc = nullptr;
   FreeFn free = nullptr;
+  MemGetAddressRangeFn mem_get_address_range = nullptr;
   PointerGetAttributeFn pointer_get_attribute = nullptr;
   PointerSetAttributeFn pointer_set_attribute = nullptr;
   HostRegisterFn host_register = nullptr;

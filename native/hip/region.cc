@@ -125,17 +125,23 @@ Result<Allocation> allocation_at(std::uint64_t address) {
   if (*type.value() != MemoryType::kDevice)
     return refused(address, "it is memory of the host that HIP has pinned; use Region.fromAddress");
   auto ordinal = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
-  auto base = attribute<void*>(driver, PointerAttribute::kRangeStartAddress, address);
-  auto bytes = attribute<std::size_t>(driver, PointerAttribute::kRangeSize, address);
-  for (const Status* status : {ordinal.ok() ? nullptr : &ordinal.status(), base.ok() ? nullptr : &base.status(),
-                               bytes.ok() ? nullptr : &bytes.status()}) {
-    if (status != nullptr) return *status;
-  }
-  if (!ordinal.value().has_value() || *ordinal.value() < 0 || !base.value().has_value() || !bytes.value().has_value())
-    return refused(address, "HIP does not say which allocation of which device it is of");
-  return Allocation{.base = reinterpret_cast<std::uint64_t>(*base.value()),
-                    .bytes = *bytes.value(),
-                    .ordinal = static_cast<std::uint32_t>(*ordinal.value())};
+  if (!ordinal.ok()) return ordinal.status();
+  if (!ordinal.value().has_value() || *ordinal.value() < 0)
+    return refused(address, "HIP does not say which device it is of");
+  auto device = HipDevice::open(static_cast<std::uint32_t>(*ordinal.value()));
+  if (!device.ok()) return device.status();
+  // Its own call: the attribute of the size has 32 bits.
+  const Current current(*device.value());
+  if (!current.status().ok()) return current.status();
+  void* base = nullptr;
+  std::size_t bytes = 0;
+  const Code code = driver.mem_get_address_range(&base, &bytes, as_pointer(address));
+  if (code == Code::kNotFound || code == Code::kInvalidValue)
+    return refused(address, "HIP does not say which allocation it is of");
+  if (code != Code::kSuccess)
+    return driver.failed(code, "hipMemGetAddressRange", "cannot ask which allocation " + hex(address) + " is of");
+  return Allocation{
+      .base = reinterpret_cast<std::uint64_t>(base), .bytes = bytes, .ordinal = device.value()->ordinal()};
 }
 
 Result<memory::RegionPtr> adopt(std::uint64_t address, std::uint64_t bytes, bool writable) {

@@ -1,6 +1,7 @@
 // A test double of AMD's HIP and HSA runtimes, in one library: what hip/api.h declares, on top of the stand-in for
 // NVIDIA's driver, whose memory, streams, modes and ledger it uses. Refusals name the functions of this file.
 #include <cstdint>
+#include <cstring>
 #include <string>
 
 #include "../cuda/ledger.h"
@@ -46,6 +47,9 @@ cuda::Code cuEventSynchronize(cuda::Event event);
 namespace {
 
 thread_local int current = 0;
+
+constexpr int kMostDevices = 8;
+volatile unsigned flush_control[kMostDevices];
 
 Code same(cuda::Code code) { return static_cast<Code>(code); }
 cuda::DevicePointer device_pointer(const void* pointer) { return reinterpret_cast<cuda::DevicePointer>(pointer); }
@@ -121,10 +125,31 @@ Code hipDeviceTotalMem(std::size_t* bytes, int device) {
 Code hipDeviceGetPCIBusId(char* id, int length, int device) {
   return plain("hipDeviceGetPCIBusId", [=] { return cuDeviceGetPCIBusId(id, length, device); });
 }
-Code hipDeviceSynchronize() {
-  return plain("hipDeviceSynchronize", [] { return cuda::Code::kSuccess; });
+/// The register's address is written with eight bytes, as the runtime does.
+Code hipDeviceGetAttribute(int* value, hip::DeviceAttribute attribute, int device) {
+  return plain("hipDeviceGetAttribute", [=] {
+    if (attribute != hip::DeviceAttribute::kHdpMemoryFlushControl || device < 0 || device >= kMostDevices)
+      return cuda::Code::kInvalidValue;
+    volatile unsigned* control = &flush_control[device];
+    std::memcpy(value, &control, sizeof control);
+    return cuda::Code::kSuccess;
+  });
 }
+/// What was last written to a device's register.
+unsigned standin_flush_control(int device) { return flush_control[device]; }
 
+Code hipMemGetAddressRange(void** base, std::size_t* bytes, void* pointer) {
+  return on_device("hipMemGetAddressRange", [=] {
+    // Of the current device's memory only.
+    int owner = -1;
+    if (cuPointerGetAttribute(&owner, cuda::PointerAttribute::kDeviceOrdinal, device_pointer(pointer)) !=
+            cuda::Code::kSuccess ||
+        owner != current) {
+      return cuda::Code::kNotFound;
+    }
+    return cuMemGetAddressRange_v2(reinterpret_cast<cuda::DevicePointer*>(base), bytes, device_pointer(pointer));
+  });
+}
 Code hipMalloc(void** pointer, std::size_t bytes) {
   return on_device("hipMalloc", [=] { return cuMemAlloc_v2(reinterpret_cast<cuda::DevicePointer*>(pointer), bytes); });
 }
@@ -134,23 +159,12 @@ Code hipFree(void* pointer) {
 Code hipPointerGetAttribute(void* value, hip::PointerAttribute attribute, void* pointer) {
   return on_device("hipPointerGetAttribute", [=] {
     const cuda::DevicePointer address = device_pointer(pointer);
-    cuda::DevicePointer base = 0;
-    std::size_t bytes = 0;
     constexpr int kManaged = 3;
     switch (attribute) {
       case hip::PointerAttribute::kMemoryType:
         if (standin_kind_of(address) == 0) return cuda::Code::kInvalidValue;
         *static_cast<hip::MemoryType*>(value) =
             standin_kind_of(address) == kManaged ? hip::MemoryType::kManaged : hip::MemoryType::kDevice;
-        return cuda::Code::kSuccess;
-      case hip::PointerAttribute::kRangeStartAddress:
-      case hip::PointerAttribute::kRangeSize:
-        if (cuMemGetAddressRange_v2(&base, &bytes, address) != cuda::Code::kSuccess) return cuda::Code::kInvalidValue;
-        if (attribute == hip::PointerAttribute::kRangeSize) {
-          *static_cast<std::size_t*>(value) = bytes;
-        } else {
-          *static_cast<cuda::DevicePointer*>(value) = base;
-        }
         return cuda::Code::kSuccess;
       default:
         return cuPointerGetAttribute(value, static_cast<cuda::PointerAttribute>(attribute), address);
