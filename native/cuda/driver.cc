@@ -1,24 +1,18 @@
 #include "cuda/driver.h"
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include <cstdlib>
 #include <mutex>
 #include <utility>
+
+#include "common/loaded_path.h"
 
 namespace weightcast::cuda {
 namespace {
 
 /// CUDA versions since which functions have the signatures in api.h: cuGetProcAddress hands out older ones for less.
 constexpr int kAlways = 2000;
-
-std::string loaded_path(void* handle, const std::string& asked) {
-  link_map* map = nullptr;
-  if (dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0 || map == nullptr || map->l_name == nullptr)
-    return asked;
-  return map->l_name[0] == '\0' ? asked : map->l_name;
-}
 
 Status unavailable(const std::string& reason) {
   return Status::error(weightcast::Code::kDeviceUnavailable, "CUDA is not available: " + reason);

@@ -1,24 +1,17 @@
 #include "hip/driver.h"
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include <array>
 #include <cstdlib>
 #include <mutex>
 #include <utility>
 
+#include "common/loaded_path.h"
 #include "hip/kernel.h"
 
 namespace weightcast::hip {
 namespace {
-
-std::string loaded_path(void* handle, const std::string& asked) {
-  link_map* map = nullptr;
-  if (dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0 || map == nullptr || map->l_name == nullptr)
-    return asked;
-  return map->l_name[0] == '\0' ? asked : map->l_name;
-}
 
 Status unavailable(const std::string& reason) {
   return Status::error(weightcast::Code::kDeviceUnavailable, "HIP is not available: " + reason);

@@ -1,10 +1,11 @@
 #include "verbs/library.h"
 
 #include <dlfcn.h>
-#include <link.h>
 
 #include <cstdlib>
 #include <mutex>
+
+#include "common/loaded_path.h"
 
 namespace weightcast::verbs {
 namespace {
@@ -24,13 +25,6 @@ bool resolve(void* handle, Function& function, const char* name, const char* ver
   function = reinterpret_cast<Function>(find_symbol(handle, name, version));
   if (function == nullptr && missing == nullptr) missing = name;
   return function != nullptr;
-}
-
-std::string loaded_path(void* handle, const std::string& asked) {
-  link_map* map = nullptr;
-  if (dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) != 0 || map == nullptr || map->l_name == nullptr)
-    return asked;
-  return map->l_name[0] == '\0' ? asked : map->l_name;
 }
 
 Status unavailable(const std::string& reason) {
