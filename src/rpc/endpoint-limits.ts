@@ -20,7 +20,8 @@ export interface EndpointLimits {
   /** Pause between pings that find peers that are gone; no answer for 20 s is one. Milliseconds; default 60 000; 0: no pings. */
   readonly keepaliveMs: number;
   /**
-   * Calls at the same time on one connection; more are held back by the client's HTTP/2. Default 100. A connection that begins
+   * Calls at the same time on one connection; more are held back by the client's HTTP/2. Default 32, though RFC 9113 6.5.2
+   * recommends no less than 100: what comes in one piece is begun in one piece, at 20 to 40 µs each, while others wait. A connection that begins
    * more than twice as many at once, which it can only by resetting them, is closed, and its address shut out the next time.
    */
   readonly streamsPerConnection: number;
@@ -31,7 +32,7 @@ export interface EndpointLimits {
   /** Calls of one client that may come at once after a quiet time; default 4 000. */
   readonly callBurstPerClient: number;
   /**
-   * Calls of one address that may be refused (rate, concurrency) before its connections are closed and new ones refused for
+   * Calls of one address that may be refused (rate, concurrency, token) before its connections are closed and new ones refused for
    * `shutOutMs`: to refuse costs, too. 200 a second are forgotten. Default 2 000.
    */
   readonly refusalsPerClient: number;
@@ -62,7 +63,7 @@ export const defaultLimits: EndpointLimits = {
   handshakeTimeoutMs: 10_000,
   idleTimeoutMs: 300_000,
   keepaliveMs: 60_000,
-  streamsPerConnection: 100,
+  streamsPerConnection: 32,
   callsPerClient: 1000,
   callRatePerClient: 2000,
   callBurstPerClient: 4000,

@@ -13,6 +13,7 @@ import { ServerTls } from '../security/server-tls.js';
 import type { ServerTlsFiles } from '../security/tls-files.js';
 import { Acceptor } from './acceptor/acceptor.js';
 import { connectionsThatFit } from './acceptor/open-files.js';
+import { Reading } from './acceptor/reading.js';
 import { Traffic } from './acceptor/traffic.js';
 import type { Address } from './address.js';
 import { completeLimits, type EndpointLimits } from './endpoint-limits.js';
@@ -73,9 +74,10 @@ export class GrpcEndpoint {
     const tls = options.tls === undefined ? undefined : ServerTls.open(options.tls, { logger });
     const traffic = new Traffic();
     const turns = new Turns();
+    const reading = new Reading({ busy: (client) => turns.waits(client) });
     let acceptor: Acceptor | undefined;
     const shutOut = (client: string): void => acceptor?.shutOut(client);
-    const calls = new CallLimits({ limits, observer, logger, traffic, turns, shutOut });
+    const calls = new CallLimits({ limits, observer, logger, traffic, turns, reading, shutOut });
     const interceptors = [writeThrough(limits.messageBytes), calls.byAddress, ...(options.interceptors ?? []), calls.byClient];
     const server = new Server({ ...serverOptions(limits), interceptors });
     for (const add of services) add(server);
@@ -84,7 +86,7 @@ export class GrpcEndpoint {
     calls.guard(server);
     try {
       const serve = injector.injectConnection.bind(injector);
-      acceptor = await Acceptor.open({ address, tls, limits, traffic, turns, observer, logger, serve });
+      acceptor = await Acceptor.open({ address, tls, limits, traffic, reading, turns, observer, logger, serve });
       return new GrpcEndpoint(server, injector, acceptor, calls, tls);
     } catch (error) {
       injector.destroy();

@@ -10,7 +10,10 @@ import { listen } from '../listen.js';
 import { plainAddress } from '../plain-address.js';
 import { Admission, type Denial } from './admission.js';
 import { type Greeting, hear } from './greeting.js';
+import { Handshakes } from './handshakes.js';
 import type { Turns } from '../interceptors/turns.js';
+import type { Reading } from './reading.js';
+import { tapOf } from './tap.js';
 import type { Traffic } from './traffic.js';
 import { dismiss, goaway, http1Answer, http2Error, tlsAlert } from './refusal.js';
 
@@ -20,6 +23,8 @@ export interface AcceptorOptions {
   readonly limits: EndpointLimits;
   /** Is told of served connections, and closed with the last of them. */
   readonly traffic: Traffic;
+  /** Has to say which served connections are read. */
+  readonly reading: Reading;
   /** New connections are looked at in the turn of their address. */
   readonly turns: Turns;
   readonly observer: EndpointObserver;
@@ -43,6 +48,7 @@ export class Acceptor {
   readonly #options: AcceptorOptions;
   readonly #server: Server;
   readonly #admission: Admission;
+  readonly #handshakes = new Handshakes();
   readonly #log: QuietLogger;
   readonly #connections = new Set<Connection>();
   #stopped: Promise<void> | undefined;
@@ -86,6 +92,7 @@ export class Acceptor {
       else this.#whenEmpty.push(done);
     }).then(() => {
       this.#admission.close();
+      this.#handshakes.close();
       this.#options.traffic.close();
     });
     return this.#stopped;
@@ -155,21 +162,29 @@ export class Acceptor {
       this.#notTls(connection, greeting);
       return;
     }
-    this.#options.turns.take(connection.client, () => this.#handshake(connection, tls, serve));
+    this.#handshakes.enter(connection.client, connection.raw, (over) => {
+      this.#options.turns.take(connection.client, () => this.#handshake(connection, tls, serve, over));
+    });
   }
 
-  #handshake(connection: Connection, tls: ServerTls, serve: (socket: Socket) => void): void {
+  /** @param over to be called when TLS has begun, or will not. */
+  #handshake(connection: Connection, tls: ServerTls, serve: (socket: Socket) => void, over: () => void): void {
     if (connection.raw.destroyed) return;
     tls.handshake(connection.raw, {
       secured: (socket) => {
+        over();
         socket.on('error', () => undefined);
         hear(socket, (inner) => {
           if (inner === 'http2') serve(socket);
           else this.#notGrpc(connection, socket, inner);
         });
       },
-      failed: (error) => this.#refuse(connection, 'tls', 'a TLS handshake failed', { reason: error.code ?? error.message }),
+      failed: (error) => {
+        over();
+        this.#refuse(connection, 'tls', 'a TLS handshake failed', { reason: error.code ?? error.message });
+      },
       refused: (socket, reason) => {
+        over();
         socket.on('error', () => undefined);
         this.#refuse(connection, 'certificate', 'a client was refused in the TLS handshake', { reason });
         dismiss(socket, goaway(http2Error.inadequateSecurity, reason));
@@ -178,8 +193,16 @@ export class Acceptor {
   }
 
   #serve(connection: Connection, socket: Socket): void {
-    const { traffic, serve } = this.#options;
     connection.state = 'served';
+    this.#options.reading.enter(connection.client, () => {
+      if (!connection.raw.destroyed) this.#handOver(connection, socket);
+    });
+  }
+
+  #handOver(connection: Connection, socket: Socket): void {
+    const { traffic, reading, serve } = this.#options;
+    const tap = tapOf(connection.raw);
+    if (tap !== undefined) connection.raw.once('close', reading.add(connection.client, tap));
     const remove = traffic.add(connection.raw, (how) => {
       this.#refuse(connection, 'flood', 'a connection floods and is closed', { how });
       connection.raw.destroy();

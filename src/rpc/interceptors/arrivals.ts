@@ -1,6 +1,7 @@
 /** What happens to calls before gRPC knows of them: everything that it does for a call costs more than to count it here. */
 import type { Http2Session, ServerHttp2Stream } from 'node:http2';
 import { type Server, status } from '@grpc/grpc-js';
+import type { Reading } from '../acceptor/reading.js';
 import type { Traffic } from '../acceptor/traffic.js';
 import type { EndpointLimits } from '../endpoint-limits.js';
 import { plainAddress } from '../plain-address.js';
@@ -13,6 +14,7 @@ export interface ArrivalsOptions {
   readonly limits: EndpointLimits;
   readonly turns: Turns;
   readonly traffic: Traffic;
+  readonly reading: Reading;
   /** Whether one more call from this address may begin. Every call is asked about once. */
   readonly mayCall: (address: string) => boolean;
   /** A call was refused for its rate. */
@@ -53,9 +55,10 @@ export class Arrivals {
     // It may end while it waits.
     stream.on('error', () => undefined);
     if (session.closed) return;
-    const { limits, turns, mayCall, refused } = this.#options;
+    const { limits, turns, reading, mayCall, refused } = this.#options;
     const caller = this.#callerOf(session);
     const { address, begun } = caller;
+    reading.began(address);
     const most = floodFactor * limits.streamsPerConnection;
     if (begun > most) {
       // Its socket is closed; what was read from it before still comes here, and is left alone.

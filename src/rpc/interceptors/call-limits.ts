@@ -4,6 +4,7 @@ import type { Logger } from '../../observe/logger.js';
 import { QuietLogger } from '../../observe/quiet-logger.js';
 import type { EndpointLimits } from '../endpoint-limits.js';
 import type { CallLimit, EndpointObserver } from '../endpoint-observer.js';
+import type { Reading } from '../acceptor/reading.js';
 import type { Traffic } from '../acceptor/traffic.js';
 import { PerClient } from '../per-client.js';
 import { AddressCalls } from './address-calls.js';
@@ -22,6 +23,7 @@ export interface CallLimitsOptions {
   readonly observer: EndpointObserver;
   readonly logger: Logger;
   readonly traffic: Traffic;
+  readonly reading: Reading;
   readonly turns: Turns;
   /** An address goes on calling though it is refused. */
   readonly shutOut: (address: string) => void;
@@ -65,11 +67,12 @@ export class CallLimits {
 
   /** Counts the calls of every connection of `server` as they come. Without it they are counted when gRPC has begun them. */
   guard(server: Server): void {
-    const { limits, turns, traffic } = this.#options;
+    const { limits, turns, traffic, reading } = this.#options;
     const arrivals = new Arrivals({
       limits,
       turns,
       traffic,
+      reading,
       mayCall: (address) => this.#mayCall(address),
       refused: (path, address) => this.#note('rate', path, `address ${address}`),
       flooded: (address) => this.#strike(address, Math.ceil(limits.refusalsPerClient / floodsPerClient)),
@@ -86,7 +89,7 @@ export class CallLimits {
     const { limits } = this.#options;
     const address = addressOf(call);
     const refuse = this.#refusing(path, call, () => `address ${address}`);
-    this.#watchSize(path, call, address);
+    this.#watchEnd(path, call, address);
     assembleAsItComes(call, limits.messageBytes);
     pace(call, this.#addresses.of(address).bytes);
     const refused = !this.#guarded && !this.#mayCall(address);
@@ -108,8 +111,8 @@ export class CallLimits {
     });
   }
 
-  /** gRPC refuses too large a message itself, below all interceptors: only the call that the first one is given knows. */
-  #watchSize(path: string, call: ServerInterceptingCallInterface, address: string): void {
+  /** gRPC refuses too large a message itself, below all interceptors: only the call that the first one is given knows of every end. */
+  #watchEnd(path: string, call: ServerInterceptingCallInterface, address: string): void {
     const sendStatus = call.sendStatus.bind(call);
     call.sendStatus = (answer) => {
       const tooLarge = answer.code === status.RESOURCE_EXHAUSTED && /^Received message .*larger than/.test(answer.details);
@@ -117,6 +120,8 @@ export class CallLimits {
       sendStatus(tooLarge ? { ...answer, details: `${answer.details} (limit messageBytes)` } : answer);
       // Otherwise the rest of the message would still be sent, and read.
       if (tooLarge) streamOf(call)?.close();
+      // Tokens are not to be found by trying.
+      if (answer.code === status.UNAUTHENTICATED) this.#strike(address);
     };
   }
 

@@ -2,7 +2,7 @@
 import type { EndpointLimits } from '../endpoint-limits.js';
 import type { ClientState } from '../per-client.js';
 import { TokenBucket } from '../token-bucket.js';
-import { Places } from './places.js';
+import { Places } from '../places.js';
 
 export class ClientCalls implements ClientState {
   /** Calls under way. */

@@ -42,6 +42,11 @@ export class Turns<Client = string> {
     this.#schedule();
   }
 
+  /** Whether work of this client waits. */
+  waits(client: Client): boolean {
+    return this.#queues.has(client);
+  }
+
   #mayStart(client: Client): boolean {
     if (this.#queues.size === 0 && this.#spentMs < turnMs) return true;
     return !this.#queues.has(client) && (this.#used.get(client) ?? 0) < shareMs && this.#spentMs < 2 * turnMs;

@@ -68,13 +68,13 @@ export const securedAttacks: readonly AttackCase[] = [
   ],
 ];
 
-/** Of each attack. Under load an attacker, who gets what processor time is left, takes long to be let in. */
-const seconds = 0.6;
-const secondsWithRotation = 1.5;
+/** A token is taken back half-way. Under load an attacker, who gets what processor time is left, takes long to be let in. */
+const leastSecondsWithRotation = 1.5;
 
-export function attackOf(kind: string, { secure }: Arena): Attack {
+/** @param seconds how long it takes at least */
+export function attackOf(kind: string, { secure }: Arena, seconds: number): Attack {
   if (kind !== 'rotatedToken' || secure === undefined) return { kind, seconds };
   const prepare = (): Promise<void> => letIn(secure, [tokens.own, tokens.rotated]);
   const midway = (): Promise<void> => letIn(secure, [tokens.own]);
-  return { kind, seconds: secondsWithRotation, prepare, midway };
+  return { kind, seconds: Math.max(seconds, leastSecondsWithRotation), prepare, midway };
 }

@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SecureContextOptions } from 'node:tls';
-import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
-import type { ServerTlsFiles } from '#src/security/tls-files.js';
+import type { ClientSecurity, ServerTlsFiles } from '#src/security/tls-files.js';
 import { Authority } from '../../support/certificates.js';
 import { type Cleanup, folder } from './support.js';
 
@@ -31,6 +30,7 @@ export async function makeSecureSide(test: Cleanup): Promise<string> {
     await writeFile(join(at, `${name}.pem`), cert);
     await writeFile(join(at, `${name}.key`), key);
   }
+  await writeFile(join(at, 'own-token'), tokens.own, { mode: 0o600 });
   await letIn(at, [tokens.own]);
   return at;
 }
@@ -53,13 +53,8 @@ export function clientTls(at: string, certificate?: Certificate): SecureContextO
   return { ca, cert: readFileSync(join(at, `${certificate}.pem`)), key: readFileSync(join(at, `${certificate}.key`)) };
 }
 
-/** For a gRPC client that may come in. */
-export function ownCredentials(at: string): ChannelCredentials {
-  const { ca, cert, key } = clientTls(at, 'good') as Record<'ca' | 'cert' | 'key', Buffer>;
-  const token = credentials.createFromMetadataGenerator((_options, done) => {
-    const metadata = new Metadata();
-    metadata.set('authorization', `Bearer ${tokens.own}`);
-    done(null, metadata);
-  });
-  return credentials.combineChannelCredentials(credentials.createSsl(ca, key, cert), token);
+/** For a client that may come in. */
+export function ownSecurity(at: string): ClientSecurity {
+  const tls = { caFile: join(at, 'ca.pem'), certFile: join(at, 'good.pem'), keyFile: join(at, 'good.key') };
+  return { tls, tokenFile: join(at, 'own-token') };
 }

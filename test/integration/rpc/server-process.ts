@@ -1,7 +1,9 @@
-/** An endpoint in a process of its own: `node server-process.js OPTIONS [FILES TO LEAVE]`, with {@link ServerOptions} as JSON; ends with its parent. */
+/** A metadata server's endpoint, with the service of bytes beside its own, in a process of its own: `node server-process.js OPTIONS [FILES TO LEAVE]`, with {@link ServerOptions} as JSON; ends with its parent. */
 import { closeSync, openSync } from 'node:fs';
 import type { ServerInterceptor } from '@grpc/grpc-js';
-import { GrpcEndpoint } from '#src/rpc/endpoint.js';
+import { createP2pService, p2pServiceDefinition } from '#src/metadata/server/p2p-service.js';
+import { MemoryStore } from '#src/metadata/stores/memory.js';
+import { GrpcEndpoint, service } from '#src/rpc/endpoint.js';
 import type { EndpointLimits } from '#src/rpc/endpoint-limits.js';
 import { authenticating } from '#src/rpc/interceptors/authenticate.js';
 import { TokenList } from '#src/security/token-list.js';
@@ -39,9 +41,10 @@ const guards = (at: string): ServerInterceptor[] => [
   authenticating({ authenticator: TokenList.open(tokenFile(at), logger), onRefused: (_path, why) => count(`call:${why}`) }),
 ];
 
+const p2p = createP2pService({ store: new MemoryStore(), clock: Date.now, heartbeatTimeoutMs: 90_000, logger });
 const endpoint = await GrpcEndpoint.open({
   address: { host: '0.0.0.0', port: 0 },
-  services: [bytesService()],
+  services: [bytesService(), service(p2pServiceDefinition, p2p)],
   limits,
   ...(secure === undefined ? {} : { tls: serverTls(secure), interceptors: guards(secure) }),
   observer: {

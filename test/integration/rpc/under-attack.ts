@@ -3,10 +3,9 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Client } from '@grpc/grpc-js';
-import { ownCredentials } from './secure-side.js';
 import type { Figures, ServerOptions } from './server-process.js';
-import { ask, bytesClient, type Cleanup } from './support.js';
+import type { Cleanup } from './support.js';
+import { WellBehaved } from './well-behaved.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -49,31 +48,37 @@ async function startServer(test: Cleanup, options: ServerOptions, how: readonly 
   return { port, child, figures };
 }
 
+/** Milliseconds. */
 export interface Latency {
-  readonly count: number;
+  readonly times: readonly number[];
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
   readonly failed: string[];
 }
 
-/** Small calls, one every few milliseconds, until `stop` says so. Milliseconds. */
-export async function measure(client: Client, stop: () => boolean): Promise<Latency> {
+/** The figures of these times, in any order. */
+export function latency(times: readonly number[], failed: string[] = []): Latency {
+  const sorted = times.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+  return { times, p50: at(0.5), p99: at(0.99), max: at(1), failed };
+}
+
+/** Rounds of the client, one every few milliseconds, until `stop` says so. */
+async function measure(client: WellBehaved, stop: () => boolean): Promise<Latency> {
   const times: number[] = [];
   const failed: string[] = [];
   while (!stop()) {
     const start = performance.now();
     try {
-      await ask(client, 'Echo', 'well-behaved');
+      await client.round();
       times.push(performance.now() - start);
     } catch (error) {
       failed.push(String(error));
     }
     await pause(2);
   }
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? NaN;
-  return { count: times.length, p50: at(0.5), p99: at(0.99), max: at(1), failed };
+  return latency(times, failed);
 }
 
 export interface Attacked {
@@ -91,6 +96,7 @@ export interface Attacked {
 export interface Attack {
   /** What the attacker is told to do. */
   readonly kind: string;
+  /** Of the attack, and of the quiet before it. */
   readonly seconds: number;
   /** Called before the attack and half-way through it. */
   readonly prepare?: (() => Promise<void>) | undefined;
@@ -102,10 +108,8 @@ let attackers = 1;
 
 /** Measures a server while nothing happens, while the bystander is attacked, and while it is attacked itself. */
 export async function underAttack(test: Cleanup, { server, bystander, secure }: Arena, attack: Attack): Promise<Attacked> {
-  const credentials = secure === undefined ? undefined : ownCredentials(secure);
-  const client = bytesClient(test, `127.0.0.1:${String(server.port)}`, credentials);
-  for (let i = 0; i < 100; i += 1) await ask(client, 'Echo', 'warm');
-  const end = performance.now() + 400;
+  const client = await WellBehaved.connect(test, server.port, secure);
+  const end = performance.now() + attack.seconds * 1000;
   const quiet = await measure(client, () => performance.now() > end);
   const from = `127.0.0.${String((attackers += 1))}`;
   const against = async (port: number): Promise<Pick<Attacked, 'during' | 'attacker'>> => {
@@ -123,7 +127,11 @@ export async function underAttack(test: Cleanup, { server, bystander, secure }: 
 }
 
 /** From the moment when the attacker begins to its end. */
-async function measureWhile(client: Client, { seconds, midway }: Attack, args: string[]): Promise<Pick<Attacked, 'during' | 'attacker'>> {
+async function measureWhile(
+  client: WellBehaved,
+  { seconds, midway }: Attack,
+  args: string[],
+): Promise<Pick<Attacked, 'during' | 'attacker'>> {
   const [command, ...before] = [...idly, process.execPath];
   const attacker = spawn(command, [...before, path('./attacker.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   const closed = once(attacker, 'close');

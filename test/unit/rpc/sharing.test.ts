@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Traffic } from '#src/rpc/acceptor/traffic.js';
-import { Places } from '#src/rpc/interceptors/places.js';
+import { Places } from '#src/rpc/places.js';
 import { Turns } from '#src/rpc/interceptors/turns.js';
 import { PerClient } from '#src/rpc/per-client.js';
 import { plainAddress } from '#src/rpc/plain-address.js';
