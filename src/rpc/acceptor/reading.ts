@@ -44,7 +44,7 @@ export class Reading {
     const client = this.#of(address);
     this.#wake(address);
     client.waiting.add({ open: () => (serve(), true) });
-    if (client.waiting.size === 1 && !client.opened) this.#openNext(address, client);
+    if (client.waiting.size === 1 && !client.opened) client.opened = this.#openNext(address, client);
   }
 
   /**
@@ -97,23 +97,26 @@ export class Reading {
       const client = this.#clients.get(address);
       if (client === undefined) continue;
       client.begun = 0;
-      client.opened = false;
-      if (!this.#busy(address)) this.#openNext(address, client);
+      client.opened = !this.#busy(address) && this.#openNext(address, client);
       if (client.waiting.size > 0 || client.opened) this.#wake(address);
       else if (client.taps.size === 0) this.#clients.delete(address);
     }
   }
 
-  #openNext(address: string, client: Client): void {
+  /** @returns whether there was one. */
+  #openNext(address: string, client: Client): boolean {
     const [next] = client.waiting;
-    if (next === undefined) return;
+    if (next === undefined) return false;
     client.waiting.delete(next);
-    client.opened = true;
-    if (next.open()) return;
-    // It goes to the end of the line, but not at once: nothing can be done for it until its peer reads.
+    if (!next.open()) this.#tryLater(address, client, next as Tap);
+    return true;
+  }
+
+  /** It goes to the end of the line, but not at once: nothing can be done for it until its peer reads. */
+  #tryLater(address: string, client: Client, tap: Tap): void {
     setTimeout(() => {
-      if (!client.taps.has(next as Tap)) return;
-      client.waiting.add(next);
+      if (!client.taps.has(tap)) return;
+      client.waiting.add(tap);
       this.#wake(address);
     }, retryMs);
   }

@@ -217,7 +217,7 @@ const kinds: Record<string, () => Promise<void>> = {
     }),
   unknownMethods: () => calls(8, 100, '/test.Bytes/None', body(4)),
   calls: () => calls(8, 100, '/test.Bytes/Echo', body(4)),
-  hangingCalls: () => calls(20, 100, '/test.Bytes/Hang', body(4)),
+  hangingCalls: () => calls(40, 50, '/test.Bytes/Hang', body(4)),
   large: () => calls(4, 1, '/test.Bytes/Size', body(90 * 2 ** 20)),
   tooLarge: () => calls(4, 1, '/test.Bytes/Size', body(101 * 2 ** 20)),
   noCertificate: () => handshakes(50),

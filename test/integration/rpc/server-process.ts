@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import type { ServerInterceptor } from '@grpc/grpc-js';
 import { createP2pService, p2pServiceDefinition } from '#src/metadata/server/p2p-service.js';
 import { MemoryStore } from '#src/metadata/stores/memory.js';
+import { silentLogger } from '#src/observe/logger.js';
 import { GrpcEndpoint, service } from '#src/rpc/endpoint.js';
 import type { EndpointLimits } from '#src/rpc/endpoint-limits.js';
 import { authenticating } from '#src/rpc/interceptors/authenticate.js';
@@ -41,7 +42,7 @@ const guards = (at: string): ServerInterceptor[] => [
   authenticating({ authenticator: TokenList.open(tokenFile(at), logger), onRefused: (_path, why) => count(`call:${why}`) }),
 ];
 
-const p2p = createP2pService({ store: new MemoryStore(), clock: Date.now, heartbeatTimeoutMs: 90_000, logger });
+const p2p = createP2pService({ store: new MemoryStore(), clock: Date.now, heartbeatTimeoutMs: 90_000, logger: silentLogger });
 const endpoint = await GrpcEndpoint.open({
   address: { host: '0.0.0.0', port: 0 },
   services: [bytesService(), service(p2pServiceDefinition, p2p)],

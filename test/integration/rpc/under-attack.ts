@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Figures, ServerOptions } from './server-process.js';
 import type { Cleanup } from './support.js';
-import { WellBehaved } from './well-behaved.js';
+import { type Side, WellBehaved } from './well-behaved.js';
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -16,12 +16,10 @@ export interface ServerProcess {
 }
 
 /** Where an attack takes place. */
-export interface Arena {
+export interface Arena extends Side {
   readonly server: ServerProcess;
   /** Another one like it, which is attacked for comparison. */
   readonly bystander: ServerProcess;
-  /** The folder of `makeSecureSide` where both want TLS and tokens. */
-  readonly secure: string | undefined;
 }
 
 /**
@@ -30,9 +28,11 @@ export interface Arena {
  */
 const idly = ['chrt', '--idle', '0'] as const;
 
-export async function startArena(test: Cleanup, secure?: string): Promise<Arena> {
+export async function startArena(test: Cleanup, side: Side): Promise<Arena> {
+  const { secure } = side;
   const [server, bystander] = await Promise.all([startServer(test, { secure }), startServer(test, { secure }, idly)]);
-  return { server, bystander, secure };
+  (await WellBehaved.connect(test, server.port, side, 100)).close();
+  return { ...side, server, bystander };
 }
 
 async function startServer(test: Cleanup, options: ServerOptions, how: readonly string[] = []): Promise<ServerProcess> {
@@ -50,7 +50,10 @@ async function startServer(test: Cleanup, options: ServerOptions, how: readonly 
 
 /** Milliseconds. */
 export interface Latency {
+  /** Of each round. */
   readonly times: readonly number[];
+  /** Of the heartbeat in each round, which is the smallest of all calls. */
+  readonly heartbeats: readonly number[];
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
@@ -58,27 +61,28 @@ export interface Latency {
 }
 
 /** The figures of these times, in any order. */
-export function latency(times: readonly number[], failed: string[] = []): Latency {
+export function latency(times: readonly number[], heartbeats: readonly number[], failed: string[] = []): Latency {
   const sorted = times.toSorted((a, b) => a - b);
   const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
-  return { times, p50: at(0.5), p99: at(0.99), max: at(1), failed };
+  return { times, heartbeats, p50: at(0.5), p99: at(0.99), max: at(1), failed };
 }
 
 /** Rounds of the client, one every few milliseconds, until `stop` says so. */
 async function measure(client: WellBehaved, stop: () => boolean): Promise<Latency> {
   const times: number[] = [];
+  const heartbeats: number[] = [];
   const failed: string[] = [];
   while (!stop()) {
     const start = performance.now();
     try {
-      await client.round();
+      heartbeats.push(await client.round());
       times.push(performance.now() - start);
     } catch (error) {
       failed.push(String(error));
     }
     await pause(2);
   }
-  return latency(times, failed);
+  return latency(times, heartbeats, failed);
 }
 
 export interface Attacked {
@@ -107,8 +111,9 @@ export interface Attack {
 let attackers = 1;
 
 /** Measures a server while nothing happens, while the bystander is attacked, and while it is attacked itself. */
-export async function underAttack(test: Cleanup, { server, bystander, secure }: Arena, attack: Attack): Promise<Attacked> {
-  const client = await WellBehaved.connect(test, server.port, secure);
+export async function underAttack(test: Cleanup, arena: Arena, attack: Attack): Promise<Attacked> {
+  const { server, bystander, secure } = arena;
+  const client = await WellBehaved.connect(test, server.port, arena);
   const end = performance.now() + attack.seconds * 1000;
   const quiet = await measure(client, () => performance.now() > end);
   const from = `127.0.0.${String((attackers += 1))}`;
