@@ -14,6 +14,7 @@ export type { MetadataClientOptions, Pod } from './metadata/client.js';
 export { MetadataServer } from './metadata/server/server.js';
 export type { DeviceId } from './device/device.js';
 export type { DeviceMemory, DevicePath, DevicePathChoice } from './device/path.js';
+export type { NicNuma, NumaSummary } from './locality.js';
 export { MAX_WINDOW_BYTES, Region } from './region.js';
 export type { TensorMemory } from './region.js';
 export * from './mirror/index.js';

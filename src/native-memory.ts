@@ -52,6 +52,8 @@ export interface NativeRegion {
   readonly byteLength: bigint;
   /** Bytes of a page of this mapping. */
   readonly pageSize: number;
+  /** On which NUMA nodes its pages are to come from, and what the kernel said against it (`''`: nothing); `undefined` where nobody asked. */
+  readonly placement: { readonly nodes: readonly number[]; readonly refusal: string } | undefined;
   readonly writable: boolean;
   /**
    * A window onto the bytes, not a copy. `length` at most 4 GiB - 1 (Node 20 cannot look at more at once); the same
@@ -70,4 +72,21 @@ export interface NativeRegion {
   flush(): Promise<void>;
   /** Detaches all windows and drops the handle's reference. Idempotent. */
   close(): void;
+}
+
+/** NUMA nodes, and RDMA devices on them; `native/topology/locality.h`. Processors as the kernel lists them, `0-3,8`. */
+export interface NativeLocality {
+  /** That are online. `memory`: whether it has any. */
+  readonly nodes: readonly { readonly node: number; readonly processors: string; readonly memory: boolean }[];
+  readonly nics: readonly {
+    readonly device: string;
+    /** -1 when unknown. */
+    readonly node: number;
+    /** Where threads that serve it are to be kept; `''`: nowhere. */
+    readonly processors: string;
+    /** Why nowhere. */
+    readonly threadsReason: string;
+    /** Why memory for it is not to be placed on its node; `''` when it is. */
+    readonly memoryReason: string;
+  }[];
 }

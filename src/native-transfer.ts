@@ -43,6 +43,8 @@ export interface NativeLaneOutcome {
   /** RDMA: bytes of the smallest reads that slices were cut into; 0 when none was. */
   readonly smallestRead: number;
   readonly firstByteMs: number;
+  /** Why its thread is not kept on the lane's processors; `''` when it is, or there are none. */
+  readonly affinityRefusal: string;
   /** Why the lane ended early; `undefined` when it did not. */
   readonly fault: NativeFault | undefined;
 }

@@ -7,7 +7,7 @@
  */
 import { loadNative } from './native-loader.js';
 import type { NativeEngine } from './native-engine.js';
-import type { NativeAccelerators, NativeDeviceKind, NativeLimits, NativeRegion } from './native-memory.js';
+import type { NativeAccelerators, NativeDeviceKind, NativeLimits, NativeLocality, NativeRegion } from './native-memory.js';
 import type { NativeChecksumTask, NativeTransfer, NativeTransferOptions } from './native-transfer.js';
 
 export type * from './native-engine.js';
@@ -239,8 +239,11 @@ export interface NativeModule {
   /** The advice that belongs to a MEMLOCK_LIMIT error for so many bytes. */
   memlockAdvice(bytes: bigint): string;
 
-  allocate(bytes: bigint, hugePages: 'auto' | 'never' | 'require'): Promise<NativeRegion>;
-  createShared(name: string, bytes: bigint): Promise<NativeRegion>;
+  /** Where RDMA devices are, and what may be done to be near them. */
+  locate(devices: readonly string[]): Promise<NativeLocality>;
+  /** `nodes`: where pages are to come from, one entry a NIC that will reach them; default: wherever the kernel has them. */
+  allocate(bytes: bigint, hugePages: 'auto' | 'never' | 'require', nodes?: Uint32Array): Promise<NativeRegion>;
+  createShared(name: string, bytes: bigint, nodes?: Uint32Array): Promise<NativeRegion>;
   mapFile(path: string, offset: bigint, bytes: bigint): Promise<NativeRegion>;
   /** Adopts an ArrayBuffer's bytes; a reference keeps it alive. Refuses resizable, shared and detached buffers. */
   adoptBuffer(buffer: ArrayBuffer, byteOffset: number, byteLength: number): NativeRegion;
@@ -277,6 +280,8 @@ export interface NativeModule {
     readonly queuePairs: number;
     readonly spinMicroseconds: number;
     readonly stallTimeoutMs: number;
+    /** Where the lane's thread and those that follow it are kept, `0-3,8`; `''`: nowhere. */
+    readonly processors: string;
   }): NativeLane;
   listenTcp(host: string, port: number, threads: number): Promise<NativeTcpServer>;
   connectTcpLane(options: {

@@ -37,6 +37,7 @@ Addon::Addon(Napi::Env env, Napi::Object exports) : env_(env), runtime_(std::mak
   FollowerHandle::define(*this, env);
   define_memory_functions(env, exports);
   define_device_functions(env, exports);
+  define_topology_functions(env, exports);
   define_rdma_functions(env, exports);
   define_tcp_functions(env, exports);
   define_local_functions(env, exports);

@@ -117,6 +117,12 @@ std::string to_text(const Napi::Value& value, const char* name) {
   return text;
 }
 
+topology::Numbers to_numbers(const Napi::Value& value, const char* name) {
+  auto numbers = topology::parse_numbers(to_text(value, name));
+  if (!numbers) throw expected(value, name, "a list such as 0-3,8");
+  return std::move(*numbers);
+}
+
 std::vector<std::uint64_t> to_u64_column(const Napi::Value& value, const char* name) {
   return to_column<std::uint64_t>(value, name, napi_biguint64_array, "a BigUint64Array");
 }

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "topology/numbers.h"
+
 namespace weightcast::binding {
 
 /// Checked conversions of arguments. Each throws INVALID_ARGUMENT that names the argument by `name`.
@@ -27,6 +29,9 @@ std::uint32_t to_u32(const Napi::Value& value, const char* name, std::uint32_t m
 bool to_flag(const Napi::Value& value, const char* name);
 /// Without NUL: it would end early as a C string.
 std::string to_text(const Napi::Value& value, const char* name);
+
+/// Processors or nodes in a text as the kernel writes it, "0-3,8"; none: "".
+topology::Numbers to_numbers(const Napi::Value& value, const char* name);
 
 /// Copies: JavaScript may change or detach the array while native threads work.
 std::vector<std::uint64_t> to_u64_column(const Napi::Value& value, const char* name);

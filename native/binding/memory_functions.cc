@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t kLargestSafe = (std::uint64_t{1} << 53) - 1;
 constexpr std::uint32_t kMostThreads = 1024;
+constexpr std::uint32_t kHighestNode = 1023;
 
 Napi::Value to_handle(Napi::Env env, memory::RegionPtr region) {
   return RegionHandle::create(env, {.region = std::move(region), .pin = std::nullopt});
@@ -50,13 +51,26 @@ memory::HugePages to_huge_pages(const Napi::Value& value) {
   throw invalid_argument(value.Env(), "expected auto, never or require for hugePages but received " + text);
 }
 
+/// One a NIC; undefined: none.
+memory::NodeOfEach to_nodes(const Napi::Value& value) {
+  memory::NodeOfEach nodes;
+  if (value.IsUndefined()) return nodes;
+  for (const std::uint32_t node : to_u32_column(value, "nodes")) {
+    if (node > kHighestNode) throw invalid_argument(value.Env(), "no machine has node " + std::to_string(node));
+    nodes.push_back(static_cast<int>(node));
+  }
+  return nodes;
+}
+
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return promised(env, [&]() -> Napi::Value {
     const std::uint64_t bytes = to_u64(info[0], "bytes");
     const memory::HugePages huge_pages = to_huge_pages(info[1]);
+    const memory::NodeOfEach nodes = to_nodes(info[2]);
     return run(
-        env, Addon::of(env).runtime(), [bytes, huge_pages] { return memory::allocate(bytes, huge_pages); }, to_handle);
+        env, Addon::of(env).runtime(),
+        [bytes, huge_pages, nodes] { return memory::allocate(bytes, huge_pages, nodes); }, to_handle);
   });
 }
 
@@ -65,7 +79,10 @@ Napi::Value create_shared(const Napi::CallbackInfo& info) {
   return promised(env, [&]() -> Napi::Value {
     const std::string name = to_text(info[0], "name");
     const std::uint64_t bytes = to_u64(info[1], "bytes");
-    return run(env, Addon::of(env).runtime(), [name, bytes] { return memory::create_shared(name, bytes); }, to_handle);
+    const memory::NodeOfEach nodes = to_nodes(info[2]);
+    return run(
+        env, Addon::of(env).runtime(), [name, bytes, nodes] { return memory::create_shared(name, bytes, nodes); },
+        to_handle);
   });
 }
 

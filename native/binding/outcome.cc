@@ -22,6 +22,7 @@ Napi::Object to_lane(Napi::Env env, const transfer::LaneOutcome& lane) {
   result.Set("retransmits", Napi::Number::New(env, static_cast<double>(lane.report.retransmits)));
   result.Set("smallestRead", Napi::Number::New(env, static_cast<double>(lane.report.smallest_read)));
   result.Set("firstByteMs", Napi::Number::New(env, lane.report.first_byte_ms));
+  result.Set("affinityRefusal", Napi::String::New(env, lane.report.affinity_refusal));
   result.Set("fault", fault_or_undefined(env, lane.status));
   return result;
 }

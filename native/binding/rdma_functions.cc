@@ -70,6 +70,7 @@ Napi::Value create_lane(const Napi::CallbackInfo& info) {
   const Napi::Value queue_pairs = member(object, "queuePairs");
   const Napi::Value spin = member(object, "spinMicroseconds");
   const Napi::Value stall_timeout = member(object, "stallTimeoutMs");
+  const Napi::Value processors = member(object, "processors");
 
   RdmaLaneOptions options;
   options.name = to_text(name, "options.name");
@@ -78,6 +79,7 @@ Napi::Value create_lane(const Napi::CallbackInfo& info) {
   options.spin_us = to_u32(spin, "options.spinMicroseconds");
   options.stall_timeout =
       std::chrono::milliseconds(to_u32(stall_timeout, "options.stallTimeoutMs", 1, kLongestTimeoutMs));
+  options.processors = to_numbers(processors, "options.processors");
   std::vector<std::uint32_t> remote_keys = to_u32_column(remote_keys_value, "options.remoteKeys");
   EndpointHandle& holder = EndpointHandle::unwrap(endpoint_value, "options.endpoint");
   const std::shared_ptr<transport::rdma::Endpoint>& endpoint = holder.free_for_lane(env);

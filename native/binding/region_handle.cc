@@ -1,5 +1,6 @@
 #include "binding/region_handle.h"
 
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -40,6 +41,17 @@ Napi::Value to_device(Napi::Env env, const memory::Region& region) {
   return device;
 }
 
+Napi::Value to_placement(Napi::Env env, const memory::Region& region) {
+  const memory::Placement* placement = region.placement();
+  if (placement == nullptr) return env.Undefined();
+  const Napi::Object result = Napi::Object::New(env);
+  const Napi::Array nodes = Napi::Array::New(env, placement->nodes.size());
+  for (std::uint32_t index = 0; index < nodes.Length(); ++index) nodes.Set(index, placement->nodes[index]);
+  result.Set("nodes", nodes);
+  result.Set("refusal", Napi::String::New(env, placement->refusal));
+  return result;
+}
+
 /// Copies what was read into the caller's array, which may have shrunk or gone in the meantime.
 void fill(Napi::Env env, const Napi::Object& into, const std::vector<std::byte>& bytes) {
   napi_typedarray_type type{};
@@ -70,6 +82,7 @@ RegionHandle::RegionHandle(const Napi::CallbackInfo& info) : Handle(info), held_
   define_constant(self, "address", Napi::BigInt::New(env, region.address()));
   define_constant(self, "byteLength", Napi::BigInt::New(env, region.size()));
   define_constant(self, "pageSize", Napi::Number::New(env, static_cast<double>(region.page_size())));
+  define_constant(self, "placement", to_placement(env, region));
   define_constant(self, "writable", Napi::Boolean::New(env, region.writable()));
   // Only what we allocated: the pages of files and of other owners are not freed by collecting this handle.
   if (region.kind() == memory::RegionKind::kAnonymous || region.kind() == memory::RegionKind::kShared) {

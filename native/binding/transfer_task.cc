@@ -24,8 +24,11 @@ Result<TransferTask::Prepared> TransferTask::prepare() {
   if (!plan.ok()) return plan.status();
   Prepared prepared{.plan = std::move(plan.value()), .follower = nullptr, .staging = std::nullopt};
   if (!request_.checksum.empty()) {
-    prepared.follower = std::make_shared<transfer::Follower>(prepared.plan, request_.wants, request_.checksum,
-                                                             request_.regions, request_.checksum_threads);
+    std::vector<topology::Numbers> processors;
+    for (const auto& lane : request_.lanes) processors.push_back(lane->processors());
+    prepared.follower =
+        std::make_shared<transfer::Follower>(prepared.plan, request_.wants, request_.checksum, request_.regions,
+                                             request_.checksum_threads, std::move(processors));
   }
   if (request_.staging != nullptr) {
     auto staging =

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/status.h"
+#include "memory/placement.h"
 
 namespace weightcast::memory {
 
@@ -49,6 +50,8 @@ class Region {
   [[nodiscard]] virtual bool safe_to_load() const { return true; }
   /// This region when it is an accelerator's memory, else null.
   [[nodiscard]] virtual const DeviceRegion* on_device() const { return nullptr; }
+  /// On which nodes its pages are to come from; null where nobody asked for any.
+  [[nodiscard]] virtual const Placement* placement() const { return nullptr; }
   /// None for memory that is this process's alone.
   [[nodiscard]] virtual std::optional<Share> share() const { return std::nullopt; }
 
@@ -68,14 +71,18 @@ using RegionPtr = std::shared_ptr<const Region>;
 
 /// Zeroed anonymous pages, page aligned. kAuto takes 2 MiB pages when the pool has enough of them, else base pages with
 /// MADV_HUGEPAGE. kOutOfMemory when mmap refuses or when the size exceeds what the host (MemAvailable, cgroup) can
-/// give: asked first, because touching pages that are not there ends in the OOM killer instead of an error.
-Result<RegionPtr> allocate(std::uint64_t size, HugePages huge_pages);
+/// give: asked first, because touching pages that are not there ends in the OOM killer instead of an error. With
+/// `nodes`, pages come from the nodes of the NICs that will reach them; a refusal is in the region's `placement`, and
+/// no failure.
+Result<RegionPtr> allocate(std::uint64_t size, HugePages huge_pages, const NodeOfEach& nodes = {},
+                           topology::Kernel& kernel = topology::system_kernel());
 
 /// A new POSIX shared memory object `/name` of exactly `size` bytes, mapped read-write, its pages reserved (fallocate),
 /// so that a full /dev/shm is kOutOfMemory here and not SIGBUS later, and folded into huge pages where the kernel can.
 /// The object stays until unlinked by the caller (an error or a dropped region never unlinks it). kAlreadyExists when
-/// the name is taken.
-Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size);
+/// the name is taken. `nodes` as of `allocate`.
+Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size, const NodeOfEach& nodes = {},
+                                topology::Kernel& kernel = topology::system_kernel());
 
 /// A read-only shared mapping of [offset, offset + size) of a file; `offset` need not be page aligned. kOutOfRange when
 /// the file is shorter.

@@ -73,8 +73,10 @@ Status reserve(int fd, std::byte* base, const std::string& name, std::uint64_t s
 /// Keeps the object open for reading only: what is handed to another process must not let it write.
 class SharedRegion final : public MappedRegion {
  public:
-  SharedRegion(Mapping mapping, std::uint64_t size, int readable)
-      : MappedRegion(RegionKind::kShared, std::move(mapping), 0, size, base_page_size(), true), readable_(readable) {}
+  SharedRegion(Mapping mapping, std::uint64_t size, int readable, Placement placement)
+      : MappedRegion(RegionKind::kShared, std::move(mapping), 0, size, base_page_size(), true),
+        readable_(readable),
+        placement_(std::move(placement)) {}
   SharedRegion(const SharedRegion&) = delete;
   SharedRegion& operator=(const SharedRegion&) = delete;
   SharedRegion(SharedRegion&&) = delete;
@@ -83,6 +85,7 @@ class SharedRegion final : public MappedRegion {
     if (readable_ >= 0) close(readable_);
   }
 
+  [[nodiscard]] const Placement* placement() const override { return placement_.asked_for() ? &placement_ : nullptr; }
   [[nodiscard]] std::optional<Share> share() const override {
     if (readable_ < 0) return std::nullopt;
     return Share{.descriptor = readable_, .offset = 0};
@@ -90,21 +93,26 @@ class SharedRegion final : public MappedRegion {
 
  private:
   int readable_;  // -1: could not be opened
+  Placement placement_;
 };
 
-Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size) {
+Result<RegionPtr> map_shared(int fd, const std::string& name, std::uint64_t size, const NodeOfEach& nodes,
+                             topology::Kernel& kernel) {
   void* base = mmap(aligned_hint(size), size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) return make_error(Code::kOutOfMemory, "mmap", errno, name, size, "it cannot be mapped");
   Mapping mapping(base, size);
+  // The object's, for whoever maps it: a policy of shared memory is not the mapping's.
+  Placement placement = place(mapping.base(), round_up(size, base_page_size()), base_page_size(), nodes, kernel);
   (void)madvise(base, size, MADV_HUGEPAGE);  // lets faults take huge pages where /dev/shm is mounted with huge=advise
   if (Status status = reserve(fd, mapping.base(), name, size); !status.ok()) return status;
   const int readable = open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC);
-  return RegionPtr(std::make_shared<SharedRegion>(std::move(mapping), size, readable));
+  return RegionPtr(std::make_shared<SharedRegion>(std::move(mapping), size, readable, std::move(placement)));
 }
 
 }  // namespace
 
-Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size) {
+Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size, const NodeOfEach& nodes,
+                                topology::Kernel& kernel) {
   const std::string path = name.starts_with('/') ? name : "/" + name;
   if (path.size() < 2 || path.size() > NAME_MAX || path.find('/', 1) != std::string::npos ||
       path.find('\0') != std::string::npos || path == "/." || path == "/..") {
@@ -121,7 +129,7 @@ Result<RegionPtr> create_shared(const std::string& name, std::uint64_t size) {
                             "an object of that name exists; choose another name, or remove it from /dev/shm")
                : make_error(Code::kIo, "shm_open", error, path, size, "/dev/shm does not let it");
   }
-  auto region = map_shared(fd, path, size);
+  auto region = map_shared(fd, path, size, nodes, kernel);
   close(fd);
   // The caller never had this object: leaving it would make the next attempt fail with kAlreadyExists.
   if (!region.ok()) (void)shm_unlink(path.c_str());

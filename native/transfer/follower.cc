@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "topology/kernel.h"
 #include "transfer/xxh3.h"
 
 namespace weightcast::transfer {
@@ -46,12 +47,14 @@ struct Follower::Chain {
 };
 
 Follower::Follower(const Plan& plan, std::span<const Want> wants, std::span<const std::uint8_t> asked,
-                   const std::vector<memory::RegionPtr>& regions, unsigned threads)
+                   const std::vector<memory::RegionPtr>& regions, unsigned threads,
+                   std::vector<topology::Numbers> processors)
     : rank_(plan.rank),
       regions_(regions.begin(), regions.end()),
       sums_(wants.size()),
       log_(plan.slices.size(), batch_of(plan)),
       thread_count_(threads),
+      processors_(std::move(processors)),
       taken_(plan.slices.size()) {
   begins_.resize(plan.slices.size() + 1);
   for (std::size_t i = 0; i < plan.slices.size(); ++i) {
@@ -77,8 +80,21 @@ Follower::Follower(const Plan& plan, std::span<const Want> wants, std::span<cons
 Follower::~Follower() { stop(); }
 
 void Follower::start() {
-  while (threads_.size() < thread_count_ && spawn(threads_, [this] { follow(); })) {
+  const auto body = [this](std::size_t thread) {
+    return [this, thread] {
+      settle_down(thread);
+      follow();
+    };
+  };
+  while (threads_.size() < thread_count_ && spawn(threads_, body(threads_.size()))) {
   }
+}
+
+/// A refusal is told by the lane, whose thread meets the same.
+void Follower::settle_down(std::size_t thread) const {
+  if (processors_.empty()) return;
+  const topology::Numbers& here = processors_[thread % processors_.size()];
+  if (!here.empty()) (void)topology::system_kernel().run_on(here);
 }
 
 void Follower::stop() {

@@ -12,6 +12,7 @@
 
 #include "common/status.h"
 #include "memory/region.h"
+#include "topology/numbers.h"
 #include "transfer/landing_log.h"
 #include "transfer/plan.h"
 
@@ -24,9 +25,11 @@ namespace weightcast::transfer {
 class Follower {
  public:
   /// `plan` is traced and made of `wants`; checksums are asked for of those whose row in `asked` is not 0.
-  /// `threads`: of its own while the transfer runs. Holds no region.
+  /// `threads`: of its own while the transfer runs, kept in turn on the processors of the lanes that they follow, where
+  /// those are kept. Holds no region.
   Follower(const Plan& plan, std::span<const Want> wants, std::span<const std::uint8_t> asked,
-           const std::vector<memory::RegionPtr>& regions, unsigned threads);
+           const std::vector<memory::RegionPtr>& regions, unsigned threads,
+           std::vector<topology::Numbers> processors = {});
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
   Follower(Follower&&) = delete;
@@ -67,6 +70,7 @@ class Follower {
   };
 
   void follow();
+  void settle_down(std::size_t thread) const;
   void hash_slice(std::uint32_t slice, const Round& round);
   void hash_chain(Chain& chain, const Round& round);
   Chain* begin_chain(std::size_t index);
@@ -81,6 +85,7 @@ class Follower {
   LandingLog log_;
 
   const unsigned thread_count_;
+  const std::vector<topology::Numbers> processors_;  // of each lane
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> failed_ = false;  // no memory: a slice was taken and not hashed

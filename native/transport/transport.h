@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/status.h"
+#include "topology/numbers.h"
 
 namespace weightcast::transport {
 
@@ -61,6 +62,7 @@ struct LaneReport {
   std::uint64_t retransmits = 0;    ///< rdma: how often its port had to ask again while it ran, for whomever
   std::uint64_t smallest_read = 0;  ///< rdma: bytes of the smallest reads that slices were cut into; 0: none was
   double first_byte_ms = 0;         ///< from the start of `run` to the first completion
+  std::string affinity_refusal;     ///< why its thread is not kept on `Lane::processors`; "" when it is
 };
 
 /// One path to a peer that moves bytes by itself: a set of queue pairs between two NICs, or a TCP connection.
@@ -74,6 +76,8 @@ class Lane {
   virtual Status run(SliceFeed& feed, std::uint32_t lane_index) = 0;
   /// Makes a blocked `run` look at `feed.stopping()` at once.
   virtual void interrupt() = 0;
+  /// Where the thread that calls `run` is kept, and those that follow it; none: nowhere.
+  [[nodiscard]] virtual topology::Numbers processors() const { return {}; }
   [[nodiscard]] virtual const LaneReport& report() const = 0;
 };
 

@@ -18,7 +18,7 @@ function ofHost(files, host) {
 
 /**
  * @param {string} folder for example `test/softroce/two-hosts`
- * @param {{ hosts: 1 | 2, rails: number, memory: number, timeoutS: number }} machine
+ * @param {{ hosts: 1 | 2, rails: number, memory: number, nodes: number, timeoutS: number }} machine
  */
 export async function runSoftroceTests(folder, machine) {
   // The models that the tests move are made out here, where the processor is not emulated; nothing to do the second time.
@@ -37,8 +37,8 @@ export async function runSoftroceTests(folder, machine) {
   });
   if (scripts.includes(undefined)) return checked(undefined, true, folder);
   const script = scripts.map((line, host) => `if [ "$HOST_INDEX" = ${host} ]; then ${line}; exit; fi`).join('\n');
-  const { hosts, rails, memory, timeoutS } = machine;
-  const flags = { hosts, rails, memory, timeout: timeoutS, out };
+  const { hosts, rails, memory, nodes, timeoutS } = machine;
+  const flags = { hosts, rails, memory, nodes, timeout: timeoutS, out };
   const ok = await run(
     ['scripts/softroce-vm', ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]), '--', 'bash', '-c', script],
     testEnvironment(),

@@ -35,13 +35,13 @@ export const stages = [
     name: 'softroce-one-host',
     title: 'real verbs: one host, two rails',
     needsBuild: true,
-    counts: () => runSoftroceTests('test/softroce/one-host', { hosts: 1, rails: 2, memory: 6144, timeoutS: 2400 }),
+    counts: () => runSoftroceTests('test/softroce/one-host', { hosts: 1, rails: 2, memory: 6144, nodes: 2, timeoutS: 2400 }),
   },
   {
     name: 'softroce-two-hosts',
     title: 'real verbs: two hosts',
     needsBuild: true,
-    counts: () => runSoftroceTests('test/softroce/two-hosts', { hosts: 2, rails: 2, memory: 4096, timeoutS: 2400 }),
+    counts: () => runSoftroceTests('test/softroce/two-hosts', { hosts: 2, rails: 2, memory: 4096, nodes: 1, timeoutS: 2400 }),
   },
 ];
 

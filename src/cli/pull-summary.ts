@@ -1,7 +1,7 @@
 /** What `pull` prints at its end. */
 import type { PullResult } from '../target/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
-import { deviceMemoryText, phasesText } from './seed-summary.js';
+import { deviceMemoryText, numaText, phasesText } from './seed-summary.js';
 
 export function pullSummaryLines(result: PullResult): string[] {
   const rows = [
@@ -11,6 +11,7 @@ export function pullSummaryLines(result: PullResult): string[] {
     ['transport', transportText(result)],
     ...(result.transport === 'rdma' ? [['devices', devicesText(result)]] : []),
     ...(result.deviceMemory === undefined ? [] : [['accelerator', deviceMemoryText(result.deviceMemory)]]),
+    ...(result.numa === undefined ? [] : [['NUMA', numaText(result.numa)]]),
     ['speed', `${result.wireGBps.toFixed(3)} GB/s on the wire, ${formatMs(result.totalMs)} in all`],
     ['requests', formatCount(result.workRequests)],
     ['phases', phasesText(result.phases)],

@@ -1,5 +1,6 @@
 /** What `seed` prints when it is ready. */
 import type { DeviceMemory } from '../device/path.js';
+import type { NumaSummary } from '../locality.js';
 import type { SeedSummary } from '../seed/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
 
@@ -20,6 +21,7 @@ export function seedSummaryLines(modelName: string, server: string | undefined, 
     ['tensors', `${formatCount(summary.tensors)}, ${formatBytes(summary.bytes)}`],
     ['memory', backing(summary)],
     ...(summary.deviceMemory === undefined ? [] : [['accelerator', deviceMemoryText(summary.deviceMemory)]]),
+    ...(summary.numa === undefined ? [] : [['NUMA', numaText(summary.numa)]]),
     ['phases', phasesText(summary.phases)],
   ];
   return [...formatTable(rows), ...summary.notes.map((note) => `note: ${note}`), 'ready'];
@@ -37,6 +39,16 @@ function sglang({ url, registeredAt }: NonNullable<SeedSummary['sglang']>): stri
 export function deviceMemoryText({ devices, path, reason }: DeviceMemory): string {
   const way = path === 'staging' ? 'through host memory (staging)' : `by ${path}`;
   return `${devices.join(', ')}, ${way}${reason === '' ? '' : `: ${reason}`}`;
+}
+
+/** `rxe0 on node 0, threads on processors 0-1; memory on node 0`. */
+export function numaText({ nics, memory }: NumaSummary): string {
+  const nicText = ({ device, node, processors, reason }: NumaSummary['nics'][number]): string => {
+    const threads = processors === '' ? `threads anywhere (${reason})` : `threads on processors ${processors}`;
+    return `${device} on ${node < 0 ? 'an unknown node' : `node ${String(node)}`}, ${threads}`;
+  };
+  const where = memory.nodes.length === 0 ? 'anywhere' : `on node${memory.nodes.length === 1 ? '' : 's'} ${memory.nodes.join(', ')}`;
+  return [...nics.map(nicText), `memory ${where}${memory.reason === '' ? '' : ` (${memory.reason})`}`].join('; ');
 }
 
 function backing({ backing: kind, copiedBecause, deviceMemory, registrations }: SeedSummary): string {

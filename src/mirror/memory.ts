@@ -1,7 +1,8 @@
 /** Where a mirror's pull ends: one region, laid out to be served, and the other files of the model beside it. */
 import { WeightcastError } from '../errors.js';
+import type { HostMemory } from '../locality.js';
 import { maxModelFileBytes } from '../model/model-files.js';
-import { Region } from '../region.js';
+import type { Region } from '../region.js';
 import type { SeedContent } from '../seed/content.js';
 import type { Catalog } from '../target/catalog.js';
 import type { DestinationWriter, FetchFile, Placement } from '../target/destinations/index.js';
@@ -23,11 +24,11 @@ export class MirrorMemory implements DestinationWriter {
     return this.#content;
   }
 
-  async prepare(catalog: Catalog): Promise<Placement> {
+  async prepare(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     refuseLargeFiles(catalog);
     const { offsets, bytes } = placed(catalog);
     this.#offsets = offsets;
-    this.#region = await Region.allocate(bytes > 0n ? bytes : 1n);
+    this.#region = await memory.allocate(bytes > 0n ? bytes : 1n);
     return { tensors: catalog.tensors, at: offsets.map((offset) => ({ region: 0, offset })), regions: [this.#region.handle] };
   }
 

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../errors.js';
 import { defaultHost } from '../handshake/index.js';
 import { completeIdentity, mxSourceId } from '../identity/index.js';
 import { silentLogger } from '../observe/logger.js';
+import { Locality, type NumaSummary } from '../locality.js';
 import { closeRails, openRails } from '../rails.js';
 import { arrange } from './arrange.js';
 import type { Announcer, Beginning, Cleanup } from './announce/announcer.js';
@@ -49,7 +50,9 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   const open = await openRails({ transport, devices: options.devices, gidIndex: options.gidIndex });
   cleanups.push(() => closeRails(open));
   const { rails, preferred } = await arrange(open, content);
-  const readable = await phase('register', () => registerOn(rails, content, host, options));
+  const devices = rails.nics.map((nic) => nic.device);
+  const locality = await Locality.of(devices);
+  const readable = await phase('register', () => registerOn(rails, content, host, options, locality.memoryNear(devices)));
   const { layout, registered, reason, deviceMemory } = readable;
   if (layout.note !== '') logger.info(layout.note);
   if (registered !== undefined) cleanups.push(() => registered.close());
@@ -87,6 +90,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     for (const announcer of announcers) Object.assign(told, await announcer.announce(ready));
   });
 
+  const numa = registered === undefined ? undefined : numaOf(locality, devices, content);
   return {
     sourceId: mxSourceId(identity),
     workerId,
@@ -107,6 +111,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     bytes: content.tensors.reduce((sum, tensor) => sum + tensor.bytes, 0n),
     ...backingOf(content, readable),
     ...(deviceMemory !== undefined && { deviceMemory }),
+    ...(numa !== undefined && { numa }),
     registrations: registered === undefined ? 0 : layout.ranges.length,
     phases,
     notes: [...notes, ...directNotes, ...(layout.note === '' ? [] : [layout.note]), ...plane.notes],
@@ -141,4 +146,14 @@ function rdmaOnly(devices: readonly string[]): string {
     `weights in the memory of ${devices.join(', ')} are read by RDMA only; TCP and the local transport would need a copy of them in host ` +
     'memory, which devicePath "staging" makes'
   );
+}
+
+/** A seed has no threads to keep near a device. */
+function numaOf(locality: Locality, devices: readonly string[], { regions }: SeedContent): NumaSummary | undefined {
+  const numa = locality.summary(
+    devices,
+    regions.map((region) => region.handle),
+  );
+  const reason = 'it reads by itself: no thread of the seed serves it';
+  return numa === undefined ? undefined : { ...numa, nics: numa.nics.map((nic) => ({ ...nic, processors: '', reason })) };
 }

@@ -1,6 +1,7 @@
 import type { SourceIdentity } from '../gen/model_express/p2p.js';
 import type { DeviceId } from '../device/device.js';
 import type { DeviceMemory, DevicePathChoice } from '../device/path.js';
+import type { NumaSummary } from '../locality.js';
 import type { WeightcastError } from '../errors.js';
 import type { Pod } from '../metadata/client.js';
 import type { Topology } from '../metadata/selection/index.js';
@@ -166,6 +167,8 @@ export interface SeedSummary {
   readonly copiedBecause: string;
   /** How weights in the memory of accelerators are read; absent where none are. */
   readonly deviceMemory?: DeviceMemory;
+  /** Which NUMA nodes are close; absent on a machine of one node, and without RDMA. */
+  readonly numa?: NumaSummary;
   /** Memory regions registered on each device. */
   readonly registrations: number;
   /** Milliseconds of each phase. */

@@ -2,6 +2,7 @@
 import { devicesOf, type DeviceMemory } from '../device/path.js';
 import { WeightcastError, toWeightcastError } from '../errors.js';
 import { silentLogger } from '../observe/logger.js';
+import type { HostMemory } from '../locality.js';
 import type { Rails } from '../rails.js';
 import type { SeedContent } from './content.js';
 import { layOut, type Layout } from './layout.js';
@@ -25,12 +26,12 @@ export interface Readable {
  * NICs cannot read is replaced by a copy in host memory.
  * @throws what {@link register} throws; ERR_RDMA_UNAVAILABLE where a way was asked for that needs RDMA.
  */
-export async function registerOn(rails: Rails, content: SeedContent, host: string, options: SeedOptions): Promise<Readable> {
+export async function registerOn(rails: Rails, content: SeedContent, host: string, options: SeedOptions, memory: HostMemory): Promise<Readable> {
   const { logger = silentLogger, devicePath = 'auto', transport } = options;
   const devices = devicesOf(content.regions.map((region) => region.handle));
   const forced = devices.length > 0 && (devicePath === 'dma-buf' || devicePath === 'peer-memory');
   const without = async (reason: string): Promise<Readable> => {
-    await stage(content);
+    await stage(content, memory);
     const deviceMemory = staged(devices, devicePath === 'staging' ? '' : `only RDMA reads an accelerator's memory: ${reason}`);
     return { layout: layOut(content, [], host), registered: undefined, reason, deviceMemory };
   };
@@ -39,9 +40,9 @@ export async function registerOn(rails: Rails, content: SeedContent, host: strin
     return without(rails.reason);
   }
   try {
-    if (devicePath === 'staging') await stage(content);
+    if (devicePath === 'staging') await stage(content, memory);
     const layout = layOut(content, rails.nics, host);
-    const registered = await register(rails.nics, content, layout.ranges, logger, devicePath);
+    const registered = await register(rails.nics, content, layout.ranges, logger, devicePath, memory);
     const { climbed } = registered;
     const deviceMemory = climbed === undefined ? staged(devices, '') : { devices, ...climbed };
     return { layout, registered, reason: '', deviceMemory };

@@ -2,6 +2,7 @@
 import { climb } from '../device/ladder.js';
 import type { DevicePath, DevicePathChoice } from '../device/path.js';
 import { toWeightcastError, WeightcastError } from '../errors.js';
+import { anyMemory, type HostMemory } from '../locality.js';
 import type { NativeNic, NativePathChoice, NativeRegion, NativeRegistrations } from '../native.js';
 import type { Logger } from '../observe/logger.js';
 import type { SeedContent } from './content.js';
@@ -37,6 +38,7 @@ interface Batch {
  * Registers `ranges` of `content` on every NIC. A file mapping that the kernel cannot pin (Linux 6.1 refuses read-only
  * shared mappings) is copied into anonymous memory, and the content's region replaced by the copy; so is an accelerator's memory, where
  * none of the ways that `devicePath` allows works and staging is one of them.
+ * @param memory - where copies are made.
  * @throws ERR_MEMLOCK_LIMIT, ERR_OUT_OF_MEMORY, ERR_REGISTRATION; nothing stays registered then.
  */
 export async function register(
@@ -45,8 +47,9 @@ export async function register(
   ranges: readonly ContentRange[],
   logger: Logger,
   devicePath: DevicePathChoice = 'auto',
+  memory: HostMemory = anyMemory,
 ): Promise<Registered> {
-  const registration = new Registration(nics, content, ranges, logger);
+  const registration = new Registration(nics, content, ranges, logger, memory);
   try {
     await registration.run(devicePath);
   } catch (error) {
@@ -68,6 +71,7 @@ class Registration {
     private readonly content: SeedContent,
     private readonly all: readonly ContentRange[],
     private readonly logger: Logger,
+    private readonly memory: HostMemory,
   ) {}
 
   remoteKeys(): Uint32Array[] {
@@ -91,7 +95,7 @@ class Registration {
     this.climbed = { path, reason };
     if (path !== 'staging') return;
     this.logger.info("accelerators' memory is copied into the host's, for peers to read", { reason });
-    await stage(this.content);
+    await stage(this.content, this.memory);
     await this.#runOnHost(onDevices);
   }
 
@@ -189,7 +193,7 @@ class Registration {
     this.logger.info('the kernel cannot pin this file mapping; copying it', { bytes: region.byteLength, reason });
     this.copiedBecause = reason;
     await this.#drop([...this.#made.keys()].filter(({ file }) => file === index));
-    this.content.regions[index] = await copyOf(region, 'cannot copy a weight file into memory');
+    this.content.regions[index] = await copyOf(region, 'cannot copy a weight file into memory', this.memory);
     region.close();
   }
 

@@ -62,6 +62,7 @@ export async function connectRdma(
       queuePairs: ours && options.queuePairs === undefined ? 1 : 0,
       spinMicroseconds: 50,
       stallTimeoutMs: options.stallTimeoutMs,
+      processors: options.processorsOf(pair.nic.device),
     });
     lanes.push({ lane, localDevice: pair.nic.device, remoteDevice: pair.remoteDevice });
   }

@@ -32,5 +32,7 @@ export interface ConnectOptions {
   readonly readsInFlight: number;
   readonly connections: number;
   readonly stallTimeoutMs: number;
+  /** Where the threads of a device's lanes are kept; `''`: nowhere. */
+  readonly processorsOf: (device: string) => string;
   readonly signal: AbortSignal | undefined;
 }

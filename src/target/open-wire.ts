@@ -3,6 +3,7 @@ import { climb, isRefusal } from '../device/ladder.js';
 import { devicesOf, type DeviceMemory, type DevicePathChoice } from '../device/path.js';
 import { toWeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
+import type { HostMemory } from '../locality.js';
 import type { NativeNic, NativeRegistration } from '../native.js';
 import { connectRdma, registerLocal, rdmaSliceBytes } from './connect-rdma.js';
 import { connectLocal } from './connect-local.js';
@@ -31,6 +32,8 @@ export interface WireSetup {
   readonly devicePath: DevicePathChoice;
   /** Largest read; `undefined`: what is worth it with this peer. */
   readonly sliceBytes: number | undefined;
+  /** Of the host, for what lands on its way to an accelerator. */
+  readonly memory: HostMemory;
   readonly options: ConnectOptions;
 }
 
@@ -62,7 +65,7 @@ export async function openWire(decided: TransportDecision, setup: WireSetup, clo
   const slice = Math.min(setup.sliceBytes ?? connection.sliceBytes, connection.maxMessage);
   const staging =
     deviceMemory?.path === 'staging'
-      ? (pinned.staging ?? (await openStaging(connection.transport, connection.lanes.length, slice, scope)))
+      ? (pinned.staging ?? (await openStaging(connection.transport, connection.lanes.length, slice, setup.memory, scope)))
       : undefined;
   return { connection, decision, sliceBytes: staging?.slotBytes ?? slice, staging, deviceMemory };
 }
@@ -119,7 +122,7 @@ async function pinForRdma(decision: RdmaDecision, setup: WireSetup, scope: Scope
     return { decision: { ...decision, pairs: near.pairs }, registrations: climbed.registered, deviceMemory, notes: near.notes };
   }
   const slice = Math.min(setup.sliceBytes ?? rdmaSliceBytes, ...nics.map((nic) => nic.maxMessage));
-  const staging = await openStaging('rdma', nics.length, slice, scope);
+  const staging = await openStaging('rdma', nics.length, slice, setup.memory, scope);
   const { handle } = staging.region;
   const whole = [{ offset: 0n, length: handle.byteLength }];
   return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging, notes: [] };

@@ -1,5 +1,6 @@
 import type { DeviceId } from '../device/device.js';
 import type { DeviceMemory, DevicePathChoice } from '../device/path.js';
+import type { NumaSummary } from '../locality.js';
 import type { SourceAttempt } from '../errors.js';
 import type { Logger } from '../observe/logger.js';
 import type { Region, TensorMemory } from '../region.js';
@@ -208,6 +209,8 @@ export interface PullResult {
   readonly registrations: number;
   /** How the memory of accelerators was reached; absent where none was read into. */
   readonly deviceMemory?: DeviceMemory;
+  /** Which NUMA nodes were close; absent on a machine of one node, and where the transport was not RDMA. */
+  readonly numa?: NumaSummary;
   /** Longest time that the event loop was blocked while bytes were on the wire, ms. */
   readonly eventLoopMaxDelayMs: number;
   /** What was compared with the seed's checksums, or read twice; `undefined` when nothing was. */

@@ -3,6 +3,7 @@ import type { Hashing } from '../checksum.js';
 import { deviceName } from '../device/device.js';
 import { WeightcastError, toWeightcastError } from '../errors.js';
 import type { SegmentDescriptor } from '../handshake/index.js';
+import { anyMemory, type Locality } from '../locality.js';
 import type { Rails } from '../rails.js';
 import { withinBudget } from './budget.js';
 import { matchExpected, type Catalog, type CatalogTensor } from './catalog.js';
@@ -30,6 +31,7 @@ export interface ReadContext {
   /** Makes the destination of one attempt; none: the tensors are mapped where they are. */
   readonly writer: (() => DestinationWriter) | undefined;
   readonly rails: Rails;
+  readonly locality: Locality;
   readonly local: LocalEnd;
   readonly clock: PullClock;
   /** Hears which transport an attempt uses, as soon as it is known. */
@@ -126,17 +128,18 @@ type Writing = Omit<ReadContext, 'writer'> & { readonly writer: () => Destinatio
 
 async function readBytes(readBy: Described, decided: TransportDecision, context: Writing): Promise<Pulled> {
   const { source, descriptor } = readBy;
-  const { options, rails, local, clock } = context;
+  const { options, rails, locality, local, clock } = context;
   const { catalog, peer } = source;
   const { sliceBytes, devicePath = 'auto' } = options;
+  const memory = decided.transport === 'rdma' ? locality.memoryNear(decided.pairs.map(({ nic }) => nic.device)) : anyMemory;
   const setup = {
     ...{ local, descriptor, asked: transportAsked(options), nics: rails.nics, named: options.devices !== undefined },
-    ...{ devicePath, sliceBytes, options: connectOptions(options, peer) },
+    ...{ devicePath, sliceBytes, memory, options: connectOptions(context, peer) },
   };
 
   const writer = context.writer();
   try {
-    const prepared = await clock.phase('prepare', () => writer.prepare(catalog));
+    const prepared = await clock.phase('prepare', () => writer.prepare(catalog, memory));
     const readInto: ReadInto = (placement, checksums) => readOnce(decided, { ...setup, placement }, checksums, context);
     const known = options.verify === 'twice' ? await readFirst(prepared, readInto, peer, context) : new Map<CatalogTensor, CatalogTensor>();
     const withChecksums = (tensors: readonly CatalogTensor[]): CatalogTensor[] => tensors.map((tensor) => known.get(tensor) ?? tensor);
@@ -223,13 +226,14 @@ function readFirst(
   });
 }
 
-function connectOptions(options: PullSettings, peer: string): Parameters<typeof openWire>[1]['options'] {
+function connectOptions({ options, locality }: Writing, peer: string): Parameters<typeof openWire>[1]['options'] {
   return {
     sessionId: peer,
     queuePairs: options.queuePairs,
     readsInFlight: options.readsInFlight ?? defaults.readsInFlight,
     connections: options.connections ?? defaults.connections,
     stallTimeoutMs: options.stallTimeoutMs ?? defaults.stallTimeoutMs,
+    processorsOf: (device) => locality.processorsOf(device),
     signal: options.signal,
   };
 }

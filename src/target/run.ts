@@ -2,6 +2,7 @@
 import { toWeightcastError } from '../errors.js';
 import { defaultHost } from '../handshake/index.js';
 import { silentLogger } from '../observe/logger.js';
+import { Locality } from '../locality.js';
 import { closeRails, openRails } from '../rails.js';
 import { attempt, type AttemptContext } from './attempt.js';
 import { checkOptions } from './check-options.js';
@@ -76,13 +77,14 @@ async function steps(
 
   const rails = await openRails({ transport: transportAsked(options), devices: options.devices, gidIndex: options.gidIndex });
   scope.add(() => closeRails(rails));
+  const locality = await Locality.of(rails.nics.map((nic) => nic.device));
   const local = await LocalEnd.open(options.host ?? (await defaultHost()), rails.nics);
   scope.add(() => local.close());
 
   const onTransport: AttemptContext['onTransport'] = (used) => {
     chosen = used;
   };
-  const context = { options, writer, discovery, like, rails, local, clock, onTransport };
+  const context = { options, writer, discovery, like, rails, locality, local, clock, onTransport };
   const { pulled, failed } = await trySources({
     candidates,
     maxSources: discovery.maxSources,
@@ -97,5 +99,5 @@ async function steps(
       logger.warn(counted ? 'a source failed' : 'a source cannot be read', { worker, code, reason: message });
     },
   });
-  return summarize(pulled, failed, { discovery, rails, clock });
+  return summarize(pulled, failed, { discovery, rails, locality, clock });
 }

@@ -1,5 +1,6 @@
 /** Host memory that reads land in first, where lanes cannot write into an accelerator's memory. */
-import { Region } from '../region.js';
+import type { HostMemory } from '../locality.js';
+import type { Region } from '../region.js';
 import type { Connection } from './connection.js';
 import type { Scope } from './scope.js';
 
@@ -19,9 +20,9 @@ export interface Staging {
 }
 
 /** @param slice - what would be read at a time without staging, bytes. */
-export async function openStaging(transport: Connection['transport'], lanes: number, slice: number, scope: Scope): Promise<Staging> {
+export async function openStaging(transport: Connection['transport'], lanes: number, slice: number, memory: HostMemory, scope: Scope): Promise<Staging> {
   const slotBytes = Math.min(slice, largestSlot);
-  const region = await Region.allocate(BigInt(lanes * slotsOf[transport] * slotBytes));
+  const region = await memory.allocate(BigInt(lanes * slotsOf[transport] * slotBytes));
   scope.add(() => {
     region.close();
   });

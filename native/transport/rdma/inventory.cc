@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 
+#include "topology/nodes.h"
 #include "transport/rdma/attributes.h"
 #include "verbs/context.h"
 #include "verbs/memory_region.h"
@@ -51,8 +52,7 @@ void describe_device(DevicePort& row, const ibv_device_attr& attributes) {
   row.provider = provider_of(row.device, attributes.vendor_id);
   row.software = row.provider == "rxe" || row.provider == "siw";
   row.firmware = attributes.fw_ver;
-  const std::string node = sysfs_line(row.device + "/device/numa_node");
-  row.numa_node = node.empty() ? -1 : std::atoi(node.c_str());
+  row.numa_node = topology::node_of_nic(row.device, topology::system_root());
   const ReadLimits limits = read_limits_of(attributes);
   row.max_sge = limits.max_segments;
   row.max_initiator_reads = limits.max_initiator_reads;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "topology/kernel.h"
 #include "transport/rdma/attributes.h"
 #include "transport/rdma/completion_error.h"
 #include "transport/rdma/pacing.h"
@@ -282,6 +283,9 @@ Status RdmaLane::run(SliceFeed& feed, std::uint32_t lane_index) {
   const std::uint32_t wanted = options_.depth == 0 ? endpoint_->max_reads() + kExtraDepth : options_.depth;
   const std::uint32_t depth = std::min(wanted, endpoint_->send_depth());
   name_thread(options_.name);
+  if (!options_.processors.empty()) {
+    report_.affinity_refusal = topology::system_kernel().run_on(options_.processors).message;
+  }
   ReadQueue reads(*endpoint_, remote_keys_, local_keys(local_), depth, clean_queue_pairs(*endpoint_, options_));
   return Run(*endpoint_, std::move(reads), feed, lane_index, options_, wake_fd_, report_).run();
 }

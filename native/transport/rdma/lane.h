@@ -25,6 +25,8 @@ struct RdmaLaneOptions {
   std::uint32_t spin_us = 50;
   /// No completion for so long with reads in flight is kStalled. The hardware's own retry limit comes first.
   std::chrono::milliseconds stall_timeout{10000};
+  /// Where the lane's thread is kept: processors of its NIC's node. None: nowhere.
+  topology::Numbers processors;
 };
 
 /// One-sided RDMA READs over one endpoint. Keys are indexed as Slice::remote_buffer and Segment::region.
@@ -44,6 +46,7 @@ class RdmaLane final : public Lane {
   [[nodiscard]] std::string name() const override { return options_.name; }
   Status run(SliceFeed& feed, std::uint32_t lane_index) override;
   void interrupt() override;
+  [[nodiscard]] topology::Numbers processors() const override { return options_.processors; }
   [[nodiscard]] const LaneReport& report() const override { return report_; }
 
  private:

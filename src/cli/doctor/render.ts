@@ -3,6 +3,7 @@ import type { NativeDevicePort, NativeLimits } from '../../native.js';
 import { formatBytes, formatCount, formatTable } from '../format.js';
 import { acceleratorRows, distanceLines } from './render-accelerators.js';
 import type { LocalCheck } from './local-check.js';
+import { numaRows } from './numa.js';
 import type { DoctorReport, NativeReport } from './report.js';
 import { verdictText } from './verdict.js';
 
@@ -42,13 +43,14 @@ function oneLine(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ');
 }
 
-function nativeRows({ limits, memlockAdvice, portsReason, tcp, local }: NativeReport): string[][] {
+function nativeRows({ limits, memlockAdvice, portsReason, tcp, local, numa }: NativeReport): string[][] {
   return [
     ...(portsReason === '' ? [] : [['RDMA devices', portsReason]]),
     ['memlock', memlockText(limits)],
     ...(memlockAdvice === '' ? [] : [['  fix', memlockAdvice]]),
     ['memory', limits.available === undefined ? 'unknown' : `${formatBytes(limits.available)} available`],
     ['huge pages', hugePagesText(limits)],
+    ...numaRows(numa),
     ['TCP', tcp.ok ? 'works (checked over loopback)' : `does not work: ${tcp.reason}`],
     ...localRows(local),
   ];

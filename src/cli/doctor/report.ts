@@ -8,6 +8,7 @@ import { readKernelRdma, type KernelRdma } from './kernel.js';
 import { checkLocal, type LocalCheck } from './local-check.js';
 import { checkRdma, type RdmaCheck } from './rdma-check.js';
 import { checkTcp, type TcpCheck } from './tcp-check.js';
+import { checkNuma, type NumaReport } from './numa.js';
 import { verdictOf, type Verdict } from './verdict.js';
 
 export interface DoctorReport {
@@ -35,6 +36,8 @@ export interface NativeReport {
   readonly memlockAdvice: string;
   readonly rdma: RdmaCheck;
   readonly tcp: TcpCheck;
+  /** NUMA nodes, and what a pull or a seed with all devices would do for them. */
+  readonly numa: NumaReport;
   readonly accelerators: AcceleratorReport;
   /** Without a wire, between processes of this host. */
   readonly local: LocalCheck;
@@ -81,6 +84,7 @@ async function gatherNative(addon: NativeModule): Promise<NativeReport> {
     memlockAdvice: limited ? addon.memlockAdvice(limits.available ?? 0n) : '',
     rdma: await checkRdma(addon),
     tcp: await checkTcp(addon),
+    numa: await checkNuma(ports.map((port) => port.device)),
     accelerators: await checkAccelerators(addon),
     local: await checkLocal(addon),
   };

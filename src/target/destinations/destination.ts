@@ -1,3 +1,4 @@
+import type { HostMemory } from '../../locality.js';
 import type { NativeRegion } from '../../native.js';
 import type { Catalog, CatalogTensor } from '../catalog.js';
 import type { PullOutput } from '../options.js';
@@ -16,8 +17,8 @@ export type FetchFile = (name: string) => AsyncIterable<Buffer>;
 
 /** Where a pull's bytes go. Either `commit` or `abandon` is called at last; `abandon` may also follow a failed commit. */
 export interface DestinationWriter {
-  /** Checks that the destination can take the catalog and gets the memory. Called once. */
-  prepare(catalog: Catalog): Promise<Placement>;
+  /** Checks that the destination can take the catalog and gets the memory, from `memory` where it is new memory of the host. Called once. */
+  prepare(catalog: Catalog, memory: HostMemory): Promise<Placement>;
   /** Makes the verified bytes visible, all at once. `progress` counts bytes written. */
   commit(
     catalog: Catalog,

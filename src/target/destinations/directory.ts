@@ -1,7 +1,8 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { WeightcastError, throwIfAborted, toWeightcastError } from '../../errors.js';
-import { Region } from '../../region.js';
+import type { HostMemory } from '../../locality.js';
+import type { Region } from '../../region.js';
 import type { Catalog } from '../catalog.js';
 import type { PullOutput } from '../options.js';
 import type { DestinationWriter, FetchFile, Placement } from './destination.js';
@@ -37,7 +38,7 @@ export class DirectoryDestination implements DestinationWriter {
     this.partial = join(dirname(this.path), `.${basename(this.path)}.partial-${String(process.pid)}`);
   }
 
-  async prepare(catalog: Catalog): Promise<Placement> {
+  async prepare(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     await this.refuseOccupied();
     for (const { name } of [...catalog.weightFiles, ...catalog.modelFiles]) refuseUnsafeName(name, catalog.peer);
     try {
@@ -49,8 +50,8 @@ export class DirectoryDestination implements DestinationWriter {
       throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
     }
     return catalog.weightFiles.length > 0 && catalog.tensors.every((tensor) => tensor.file >= 0)
-      ? await this.asFiles(catalog)
-      : await this.asOne(catalog);
+      ? await this.asFiles(catalog, memory)
+      : await this.asOne(catalog, memory);
   }
 
   async commit(
@@ -87,9 +88,9 @@ export class DirectoryDestination implements DestinationWriter {
     if (this.created) await rm(this.partial, { recursive: true, force: true }).catch(() => undefined);
   }
 
-  private async asFiles(catalog: Catalog): Promise<Placement> {
+  private async asFiles(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     const layout = layOut(catalog);
-    this.region = await Region.allocate(layout.bytes > 0n ? layout.bytes : 1n);
+    this.region = await memory.allocate(layout.bytes > 0n ? layout.bytes : 1n);
     this.files = catalog.weightFiles.map((file, index) => {
       const length = Buffer.alloc(8);
       length.writeBigUInt64LE(BigInt(file.header.length));
@@ -98,10 +99,10 @@ export class DirectoryDestination implements DestinationWriter {
     return { tensors: catalog.tensors, at: layout.tensors.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
   }
 
-  private async asOne(catalog: Catalog): Promise<Placement> {
+  private async asOne(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     const file = singleFile(catalog.tensors);
     this.notes = flattenedNote(file.flattened);
-    this.region = await Region.allocate(file.bytes);
+    this.region = await memory.allocate(file.bytes);
     const start = BigInt(file.head.length);
     this.files = [{ name: 'model.safetensors', head: file.head, offset: start, bytes: file.bytes - start }];
     return { tensors: catalog.tensors, at: file.offsets.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };

@@ -1,5 +1,6 @@
 import { nativeDevice } from '../../device/check.js';
 import type { DeviceId } from '../../device/device.js';
+import type { HostMemory } from '../../locality.js';
 import { Region } from '../../region.js';
 import type { Catalog } from '../catalog.js';
 import type { PullOutput } from '../options.js';
@@ -20,11 +21,11 @@ export class MemoryDestination implements DestinationWriter {
     if (on !== undefined) nativeDevice(on, 'pull: into.on');
   }
 
-  async prepare(catalog: Catalog): Promise<Placement> {
+  async prepare(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     const layout = layOut(catalog);
     this.layout = layout;
     const bytes = layout.bytes > 0n ? layout.bytes : 1n;
-    this.region = await (this.on === undefined ? Region.allocate(bytes) : Region.allocateOn(this.on, bytes));
+    this.region = await (this.on === undefined ? memory.allocate(bytes) : Region.allocateOn(this.on, bytes));
     return { tensors: catalog.tensors, at: layout.tensors.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
   }
 

@@ -1,7 +1,8 @@
 import { rename, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { WeightcastError, toWeightcastError } from '../../errors.js';
-import { Region } from '../../region.js';
+import type { HostMemory } from '../../locality.js';
+import type { Region } from '../../region.js';
 import type { Catalog } from '../catalog.js';
 import type { PullOutput } from '../options.js';
 import type { DestinationWriter, Placement } from './destination.js';
@@ -27,7 +28,7 @@ export class SharedDestination implements DestinationWriter {
     this.partial = `.${name}.partial-${String(process.pid)}`;
   }
 
-  async prepare(catalog: Catalog): Promise<Placement> {
+  async prepare(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     this.refuseExisting();
     const file = singleFile(catalog.tensors);
     this.notes = [
@@ -36,7 +37,7 @@ export class SharedDestination implements DestinationWriter {
         ? [`${String(catalog.modelFiles.length)} other file(s) of the model were not fetched: shared memory holds one safetensors file`]
         : []),
     ];
-    this.region = await Region.createShared(this.partial, file.bytes);
+    this.region = await memory.createShared(this.partial, file.bytes);
     this.region.view(0n, file.head.length).set(file.head);
     return { tensors: catalog.tensors, at: file.offsets.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
   }

@@ -4,6 +4,7 @@ import { test, type TestContext } from 'node:test';
 import type { WeightcastError } from '#src/errors.js';
 import { rdmaDescriptor, type SegmentDescriptor } from '#src/handshake/index.js';
 import { LocalEnd } from '#src/target/local-end.js';
+import { anyMemory } from '#src/locality.js';
 import { openWire, type OpenWire, type WireSetup } from '#src/target/open-wire.js';
 import { PullClock } from '#src/target/progress.js';
 import { Scope } from '#src/target/scope.js';
@@ -45,8 +46,8 @@ async function open(context: TestContext, asked: WireSetup['asked'], offersTcp: 
   });
   const setup = {
     ...{ local, descriptor, asked, placement: { tensors: [], at: [], regions: [region.handle] } },
-    ...({ devicePath: 'auto', sliceBytes: undefined, nics: [nic], named: false } as const),
-    options: { sessionId, queuePairs: 1, readsInFlight: 1, connections: 1, stallTimeoutMs: 1000, signal: undefined },
+    ...({ devicePath: 'auto', sliceBytes: undefined, nics: [nic], named: false, memory: anyMemory } as const),
+    options: { sessionId, queuePairs: 1, readsInFlight: 1, connections: 1, stallTimeoutMs: 1000, signal: undefined, processorsOf: () => '' },
   };
   const pairs = [{ nic, remoteDevice: 'mlx5_0', remoteIndex: 0 }];
   return openWire({ transport: 'rdma', pairs }, setup, new PullClock(undefined, () => undefined), scope);

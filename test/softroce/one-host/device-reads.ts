@@ -90,6 +90,7 @@ function lane(endpoint: LaneOptions['endpoint'], remoteKey: number, registration
     queuePairs: 1,
     spinMicroseconds: 50,
     stallTimeoutMs: 10_000,
+    processors: '',
   });
 }
 

@@ -163,6 +163,18 @@ describe('the verdict', () => {
   });
 });
 
+const twoNodes = {
+  nodes: [
+    { node: 0, processors: '0-1', memory: true },
+    { node: 1, processors: '', memory: false },
+  ],
+  nics: [
+    { device: 'rxe0', node: 0, processors: '0-1', threadsReason: '', memoryReason: '' },
+    { device: 'rxe1', node: -1, processors: '', threadsReason: 'unknown', memoryReason: 'unknown' },
+  ],
+  reason: '',
+};
+
 const port: NativeDevicePort = {
   device: 'rxe0',
   provider: 'rxe',
@@ -317,6 +329,7 @@ describe('the text of doctor', () => {
         memlockAdvice: 'ulimit -l unlimited',
         rdma,
         tcp: works,
+        numa: twoNodes,
         accelerators: none,
         local: { descriptors: '', memory: 'EPERM', restrictions: { ptraceScope: 2, seccomp: true } },
       },
@@ -329,6 +342,9 @@ describe('the text of doctor', () => {
     assert.match(text, /memory +its other memory cannot be read: EPERM/);
     assert.match(text, /ptrace_scope 2 \(only with CAP_SYS_PTRACE\); a seccomp filter/);
     assert.match(text, /accelerators +none that can be used: weights go into host memory only/);
+    assert.match(text, /NUMA +node 0: processors 0-1; node 1: no processors, no memory/);
+    assert.match(text, /rxe0 +on node 0; memory for it goes to node 0; threads on processors 0-1/);
+    assert.match(text, /rxe1 +on an unknown node; memory for it goes anywhere \(unknown\); threads anywhere \(unknown\)/);
     assert.match(text, /cuda +cannot load libcuda\.so\.1/);
     assert.match(text, /\nwarning: only 8\.39 MB may be pinned/);
     assert.match(full.at(-1) ?? '', /^verdict: auto uses rdma over rxe0 \(software RDMA/);

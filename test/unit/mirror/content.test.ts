@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { anyMemory } from '#src/locality.js';
 import { contentOf, placed } from '#src/mirror/content.js';
 import { MirrorMemory } from '#src/mirror/memory.js';
 import { buildHeader, placeTensors } from '#src/model/safetensors.js';
@@ -101,7 +102,7 @@ test('what a mirror publishes is what the source did', async () => {
 
 test('files beside the weights that are too large for memory are refused before anything is allocated', async () => {
   const file = (name: string, size: bigint) => ({ name, size, sha256: '' });
-  const announced = async (modelFiles: Catalog['modelFiles']): Promise<unknown> => new MirrorMemory().prepare({ ...mixed(), modelFiles });
+  const announced = async (modelFiles: Catalog['modelFiles']): Promise<unknown> => new MirrorMemory().prepare({ ...mixed(), modelFiles }, anyMemory);
   await assert.rejects(announced([file('small', 1n), file('tokenizer.json', (64n << 20n) + 1n)]), {
     code: 'ERR_PROTOCOL',
     message: /p:1 announces tokenizer\.json with 67108865 bytes/,

@@ -1,0 +1,174 @@
+/**
+ * Memory and threads near the NICs, on the two emulated nodes of the machine: processor 0 and half of the memory are on node 0. On which
+ * node a Soft-RoCE device is the kernel does not say; a double of its file systems does: the machine's own nodes, rxe0 on node 0, rxe1 on 1.
+ */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NUMA_VARIABLE } from '#src/locality.js';
+import { Region } from '#src/region.js';
+import { seedTensors, type Seed } from '#src/seed/index.js';
+import { pull, type PullOptions, type PullResult } from '#src/target/index.js';
+import { startServer } from '../../support/cluster.js';
+import { Role } from '../../support/roles.js';
+
+const bytes = 64 << 20;
+let server: Awaited<ReturnType<typeof startServer>>;
+let seed: Seed;
+const identity = { modelName: 'two-nodes' };
+
+before(async () => {
+  const root = await mkdtemp('/tmp/weightcast-numa-');
+  await mkdir(join(root, 'sys/class/infiniband'), { recursive: true });
+  await symlink('/sys/devices', join(root, 'sys/devices'));
+  for (const [device, node] of [
+    ['rxe0', 0],
+    ['rxe1', 1],
+  ] as const) {
+    const directory = join(root, 'sys/class/infiniband', device, 'device');
+    await mkdir(directory, { recursive: true });
+    await writeFile(join(directory, 'numa_node'), `${String(node)}\n`);
+  }
+  process.env['WEIGHTCAST_STANDIN_ROOT'] = root;
+  server = await startServer();
+  const data = new Uint8Array(bytes).map((_, index) => index * 31);
+  seed = await seedTensors([{ name: 'weights', dtype: 'U8', data }], {
+    identity,
+    server: server.address,
+    host: '127.0.0.1',
+    transport: 'rdma',
+  });
+});
+
+after(async () => {
+  await seed.close();
+  delete process.env['WEIGHTCAST_STANDIN_ROOT'];
+});
+
+/** What a pull says, and on which processors its threads were seen. */
+interface Watched {
+  readonly result: PullResult;
+  readonly threads: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+async function watched(options: Partial<PullOptions>): Promise<Watched> {
+  const threads = new Map<string, Set<string>>();
+  let ended = false;
+  const result = Promise.resolve(
+    pull({
+      ...{ identity, server: server.address, host: '127.0.0.1', transport: 'rdma', into: { kind: 'memory' } },
+      ...options,
+    } as PullOptions),
+  ).finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    await lookAtThreads(threads);
+    await sleep(5);
+  }
+  return { result: await result, threads };
+}
+
+async function lookAtThreads(threads: Map<string, Set<string>>): Promise<void> {
+  for (const task of await readdir('/proc/self/task')) {
+    const status = await readFile(`/proc/self/task/${task}/status`, 'utf8').catch(() => '');
+    const name = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
+    const allowed = /^Cpus_allowed_list:\t(.*)$/m.exec(status)?.[1] ?? '';
+    if (/^wc /.test(name) || name === 'wc-checksum') threads.set(name, (threads.get(name) ?? new Set()).add(allowed));
+  }
+}
+
+/** Pages of [address, address + length) that are there, by node, as the kernel has them. */
+async function pagesOf({ address, byteLength }: Region): Promise<Record<string, number>> {
+  const pages: Record<string, number> = {};
+  for (const line of (await readFile('/proc/self/numa_maps', 'utf8')).split('\n')) {
+    const [start = '', ...words] = line.split(' ');
+    const at = BigInt(`0x${start || '0'}`);
+    if (at < address || at >= address + byteLength) continue;
+    for (const word of words) {
+      const [, node, count] = /^N(\d+)=(\d+)$/.exec(word) ?? [];
+      if (node !== undefined) pages[node] = (pages[node] ?? 0) + Number(count);
+    }
+  }
+  return pages;
+}
+
+/** Of all shared memory, which temporary files are, too. */
+async function sharedBytesOf(node: number): Promise<number> {
+  const text = await readFile(`/sys/devices/system/node/node${String(node)}/meminfo`, 'utf8');
+  return Number(/Shmem: +(\d+) kB/.exec(text)?.[1]) * 1024;
+}
+
+function memoryOf({ output }: PullResult): Region {
+  assert.ok(output.kind === 'memory');
+  return output.region;
+}
+
+/** The last that was seen: a thread is named, and kept somewhere, once it runs. */
+function keptOn(threads: Watched['threads'], name: string): string | undefined {
+  return [...(threads.get(name) ?? [])].at(-1);
+}
+
+test('what is read over a device of node 1 lands in memory of node 1, by threads that are kept there', async () => {
+  const { result, threads } = await watched({ devices: ['rxe1'] });
+  assert.deepEqual(result.numa, {
+    nodes: 2,
+    nics: [{ device: 'rxe1', node: 1, processors: '1', reason: '' }],
+    memory: { nodes: [1], reason: '' },
+  });
+  const pages = await pagesOf(memoryOf(result));
+  assert.deepEqual(Object.keys(pages), ['1']);
+  const [name = ''] = [...threads.keys()].filter((each) => each.startsWith('wc rxe1'));
+  assert.equal(keptOn(threads, name), '1', JSON.stringify([...threads.keys()]));
+  memoryOf(result).close();
+});
+
+test('over devices of both nodes, half of the memory is on each', async () => {
+  const { result, threads } = await watched({});
+  assert.deepEqual(result.numa?.memory, { nodes: [0, 1], reason: '' });
+  const pages = await pagesOf(memoryOf(result));
+  assert.deepEqual(Object.keys(pages).sort(), ['0', '1']);
+  assert.equal(pages['0'], pages['1']);
+  for (const lane of result.lanes) {
+    const kept = keptOn(threads, `wc ${lane.name}`.slice(0, 15));
+    if (kept !== undefined) assert.equal(kept, lane.localDevice === 'rxe0' ? '0' : '1', lane.name);
+  }
+  assert.ok(
+    [...threads.keys()].some((name) => name.startsWith('wc rxe')),
+    JSON.stringify([...threads.keys()]),
+  );
+  memoryOf(result).close();
+});
+
+test('shared memory is on the node, too', async () => {
+  const before = await sharedBytesOf(1);
+  const { result } = await watched({ devices: ['rxe1'], into: { kind: 'shared', name: 'weightcast-numa' } });
+  assert.deepEqual(result.numa?.memory, { nodes: [1], reason: '' });
+  const grown = (await sharedBytesOf(1)) - before;
+  assert.ok(grown > bytes * 0.9, `node 1 has ${String(grown)} bytes of shared memory more`);
+  await rm('/dev/shm/weightcast-numa');
+});
+
+test('turned off, it leaves memory and threads to the kernel and says so', async () => {
+  process.env[NUMA_VARIABLE] = 'off';
+  try {
+    const { result, threads } = await watched({ devices: ['rxe1'] });
+    const reason = `${NUMA_VARIABLE} is off`;
+    assert.deepEqual(result.numa?.memory, { nodes: [], reason });
+    assert.deepEqual(result.numa?.nics, [{ device: 'rxe1', node: 1, processors: '', reason }]);
+    for (const [name, allowed] of threads) assert.deepEqual([...allowed], ['0-1'], name);
+    memoryOf(result).close();
+  } finally {
+    delete process.env[NUMA_VARIABLE];
+  }
+});
+
+test('a process that its user keeps on one node is left there; doctor says so', async () => {
+  const doctor = new Role(['doctor'], { prefix: ['taskset', '-c', '0'] });
+  const report = (await doctor.next()) as { native?: { numa?: { nodes: unknown; nics: { device: string; threadsReason: string }[] } } };
+  await doctor.ended;
+  const nic = report.native?.numa?.nics.find(({ device }) => device === 'rxe1');
+  assert.equal(nic?.threadsReason, 'this process is kept on node 0 already, by its affinity mask or its cpuset');
+});
