@@ -41,7 +41,9 @@ TEST(MemoryPlacement, SeveralNodesShareInProportionToTheirNics) {
   if (!region.ok()) GTEST_SKIP() << region.status().message;
   auto bytes = bytes_by_node(kernel);
   EXPECT_EQ(bytes[0] + bytes[1], size);
-  EXPECT_EQ(bytes[0] * 3, bytes[1]);
+  EXPECT_NEAR(static_cast<double>(bytes[1]), 3 * static_cast<double>(bytes[0]),
+              3 * static_cast<double>(piece_bytes(size, 4096)))
+      << "the last round of turns may be a part of one";
   EXPECT_LE(kernel.placed.size(), 512U);
   const std::byte* next = region.value()->data();
   for (const auto& placed : kernel.placed) {
