@@ -26,7 +26,13 @@ export interface Readable {
  * NICs cannot read is replaced by a copy in host memory.
  * @throws what {@link register} throws; ERR_RDMA_UNAVAILABLE where a way was asked for that needs RDMA.
  */
-export async function registerOn(rails: Rails, content: SeedContent, host: string, options: SeedOptions, memory: HostMemory): Promise<Readable> {
+export async function registerOn(
+  rails: Rails,
+  content: SeedContent,
+  host: string,
+  options: SeedOptions,
+  memory: HostMemory,
+): Promise<Readable> {
   const { logger = silentLogger, devicePath = 'auto', transport } = options;
   const devices = devicesOf(content.regions.map((region) => region.handle));
   const forced = devices.length > 0 && (devicePath === 'dma-buf' || devicePath === 'peer-memory');

@@ -20,7 +20,13 @@ export interface Staging {
 }
 
 /** @param slice - what would be read at a time without staging, bytes. */
-export async function openStaging(transport: Connection['transport'], lanes: number, slice: number, memory: HostMemory, scope: Scope): Promise<Staging> {
+export async function openStaging(
+  transport: Connection['transport'],
+  lanes: number,
+  slice: number,
+  memory: HostMemory,
+  scope: Scope,
+): Promise<Staging> {
   const slotBytes = Math.min(slice, largestSlot);
   const region = await memory.allocate(BigInt(lanes * slotsOf[transport] * slotBytes));
   scope.add(() => {

@@ -15,11 +15,7 @@ interface Shared {
 }
 
 /** What a pull that succeeded tells its caller. */
-export function summarize(
-  pulled: Pulled,
-  attempts: readonly SourceAttempt[],
-  { discovery, rails, locality, clock }: Shared,
-): PullResult {
+export function summarize(pulled: Pulled, attempts: readonly SourceAttempt[], { discovery, rails, locality, clock }: Shared): PullResult {
   const { source, placement, wire, opened } = pulled;
   const { connection, decision } = opened;
   const { bytes, wireMs } = wire.outcome;

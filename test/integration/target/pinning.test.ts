@@ -47,7 +47,15 @@ async function open(context: TestContext, asked: WireSetup['asked'], offersTcp: 
   const setup = {
     ...{ local, descriptor, asked, placement: { tensors: [], at: [], regions: [region.handle] } },
     ...({ devicePath: 'auto', sliceBytes: undefined, nics: [nic], named: false, memory: anyMemory } as const),
-    options: { sessionId, queuePairs: 1, readsInFlight: 1, connections: 1, stallTimeoutMs: 1000, signal: undefined, processorsOf: () => '' },
+    options: {
+      sessionId,
+      queuePairs: 1,
+      readsInFlight: 1,
+      connections: 1,
+      stallTimeoutMs: 1000,
+      signal: undefined,
+      processorsOf: () => '',
+    },
   };
   const pairs = [{ nic, remoteDevice: 'mlx5_0', remoteIndex: 0 }];
   return openWire({ transport: 'rdma', pairs }, setup, new PullClock(undefined, () => undefined), scope);

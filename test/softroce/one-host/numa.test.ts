@@ -9,8 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { NUMA_VARIABLE } from '#src/locality.js';
-import { Region } from '#src/region.js';
+import type { Region } from '#src/region.js';
 import { seedTensors } from '#src/seed/index.js';
 import { pull, type PullOptions, type PullResult } from '#src/target/index.js';
 import { pattern, startServer } from '../../support/cluster.js';
@@ -43,15 +42,15 @@ const slowly = { sliceBytes: 32_768, readsInFlight: 1, queuePairs: 1 };
 
 async function watched(options: Partial<PullOptions>): Promise<Watched> {
   const threads = new Map<string, Set<string>>();
-  let ended = false;
+  const state = { ended: false };
   const pulling = pull({ ...shared, ...slowly, into: { kind: 'memory' }, ...options }).then(
     (result) => ({ result }),
     (error: unknown) => ({ error }),
   );
   void pulling.then(() => {
-    ended = true;
+    state.ended = true;
   });
-  while (!ended) {
+  while (!state.ended) {
     await lookAtThreads(threads);
     await sleep(5);
   }
@@ -65,7 +64,7 @@ async function lookAtThreads(threads: Map<string, Set<string>>): Promise<void> {
     const status = await readFile(`/proc/self/task/${task}/status`, 'utf8').catch(() => '');
     const name = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
     const allowed = /^Cpus_allowed_list:\t(.*)$/m.exec(status)?.[1] ?? '';
-    if (/^wc /.test(name) || name === 'wc-checksum') threads.set(name, (threads.get(name) ?? new Set()).add(allowed));
+    if (name.startsWith('wc ') || name === 'wc-checksum') threads.set(name, (threads.get(name) ?? new Set()).add(allowed));
   }
 }
 
@@ -138,16 +137,16 @@ test('shared memory is on the node, too', async () => {
 });
 
 test('turned off, it leaves memory and threads to the kernel and says so', async () => {
-  process.env[NUMA_VARIABLE] = 'off';
+  process.env['WEIGHTCAST_NUMA'] = 'off';
   try {
     const { result, threads } = await watched({ devices: ['rxe1'] });
-    const reason = `${NUMA_VARIABLE} is off`;
+    const reason = 'WEIGHTCAST_NUMA is off';
     assert.deepEqual(result.numa?.memory, { nodes: [], reason });
-    assert.deepEqual(result.numa?.nics, [{ device: 'rxe1', node: 1, processors: '', reason }]);
+    assert.deepEqual(result.numa.nics, [{ device: 'rxe1', node: 1, processors: '', reason }]);
     for (const [name, allowed] of threads) assert.deepEqual([...allowed], ['0-1'], name);
     memoryOf(result).close();
   } finally {
-    delete process.env[NUMA_VARIABLE];
+    delete process.env['WEIGHTCAST_NUMA'];
   }
 });
 

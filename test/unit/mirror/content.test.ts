@@ -102,7 +102,8 @@ test('what a mirror publishes is what the source did', async () => {
 
 test('files beside the weights that are too large for memory are refused before anything is allocated', async () => {
   const file = (name: string, size: bigint) => ({ name, size, sha256: '' });
-  const announced = async (modelFiles: Catalog['modelFiles']): Promise<unknown> => new MirrorMemory().prepare({ ...mixed(), modelFiles }, anyMemory);
+  const announced = async (modelFiles: Catalog['modelFiles']): Promise<unknown> =>
+    new MirrorMemory().prepare({ ...mixed(), modelFiles }, anyMemory);
   await assert.rejects(announced([file('small', 1n), file('tokenizer.json', (64n << 20n) + 1n)]), {
     code: 'ERR_PROTOCOL',
     message: /p:1 announces tokenizer\.json with 67108865 bytes/,
