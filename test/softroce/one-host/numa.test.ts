@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFileSync, readdirSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -38,9 +39,24 @@ interface Watched {
 }
 
 /** In small reads, one after the other, so that the threads are there to be seen. */
-const slowly = { sliceBytes: 32_768, readsInFlight: 1, queuePairs: 1 };
+const slowly = { sliceBytes: 16_384, readsInFlight: 1, queuePairs: 1 };
 
+/** Pulls, again if need be: a busy computer may give this thread no time while the lanes run. */
 async function watched(options: Partial<PullOptions>): Promise<Watched> {
+  for (let left = 4; ; left--) {
+    const once = await watchedOnce(options);
+    const all = once.result.lanes.every((lane) => once.threads.has(threadOf(lane))) && once.threads.has('wc-checksum');
+    if (all || left === 0) return once;
+    memoryOf(once.result).close();
+  }
+}
+
+/** The name of its thread, as the kernel cuts it off. */
+function threadOf(lane: PullResult['lanes'][number]): string {
+  return `wc ${lane.name}`.slice(0, 15);
+}
+
+async function watchedOnce(options: Partial<PullOptions>): Promise<Watched> {
   const threads = new Map<string, Set<string>>();
   const state = { ended: false };
   const pulling = pull({ ...shared, ...slowly, into: { kind: 'memory' }, ...options }).then(
@@ -51,17 +67,22 @@ async function watched(options: Partial<PullOptions>): Promise<Watched> {
     state.ended = true;
   });
   while (!state.ended) {
-    await lookAtThreads(threads);
-    await sleep(5);
+    lookAtThreads(threads);
+    await sleep(2);
   }
   const outcome = await pulling;
   if ('error' in outcome) throw outcome.error;
   return { result: outcome.result, threads };
 }
 
-async function lookAtThreads(threads: Map<string, Set<string>>): Promise<void> {
-  for (const task of await readdir('/proc/self/task')) {
-    const status = await readFile(`/proc/self/task/${task}/status`, 'utf8').catch(() => '');
+function lookAtThreads(threads: Map<string, Set<string>>): void {
+  for (const task of readdirSync('/proc/self/task')) {
+    let status: string;
+    try {
+      status = readFileSync(`/proc/self/task/${task}/status`, 'utf8');
+    } catch {
+      continue; // it has ended
+    }
     const name = /^Name:\t(.*)$/m.exec(status)?.[1] ?? '';
     const allowed = /^Cpus_allowed_list:\t(.*)$/m.exec(status)?.[1] ?? '';
     if (name.startsWith('wc ') || name === 'wc-checksum') threads.set(name, (threads.get(name) ?? new Set()).add(allowed));
@@ -109,7 +130,8 @@ test('what is read over a device of node 1 lands in memory of node 1, by threads
   const pages = await pagesOf(memoryOf(result));
   assert.deepEqual(Object.keys(pages), ['1']);
   const [lane] = result.lanes;
-  assert.equal(keptOn(threads, `wc ${lane?.name ?? ''}`.slice(0, 15)), '1', JSON.stringify([...threads.keys()]));
+  assert.ok(lane);
+  assert.equal(keptOn(threads, threadOf(lane)), '1', JSON.stringify([...threads.keys()]));
   assert.equal(keptOn(threads, 'wc-checksum'), '1', 'what hashes behind the lane is near what has landed');
   memoryOf(result).close();
 });
@@ -121,15 +143,14 @@ test('over devices of both nodes, half of the memory is on each', async () => {
   assert.deepEqual(Object.keys(pages).sort(), ['0', '1']);
   assert.equal(pages['0'], pages['1']);
   for (const lane of result.lanes) {
-    const kept = keptOn(threads, `wc ${lane.name}`.slice(0, 15));
-    assert.equal(kept, lane.localDevice === 'rxe0' ? '0' : '1', lane.name);
+    assert.equal(keptOn(threads, threadOf(lane)), lane.localDevice === 'rxe0' ? '0' : '1', lane.name);
   }
   memoryOf(result).close();
 });
 
 test('shared memory is on the node, too', async () => {
   const before = await sharedBytesOf(1);
-  const { result } = await watched({ devices: ['rxe1'], into: { kind: 'shared', name: 'weightcast-numa' } });
+  const { result } = await watchedOnce({ devices: ['rxe1'], into: { kind: 'shared', name: 'weightcast-numa' } });
   assert.deepEqual(result.numa?.memory, { nodes: [1], reason: '' });
   const grown = (await sharedBytesOf(1)) - before;
   assert.ok(grown > bytes * 0.9, `node 1 has ${String(grown)} bytes of shared memory more`);
