@@ -179,7 +179,7 @@ export const settings = {
     help: 'pause between pings that find peers that are gone; 0: no pings',
   },
   'limits.streams_per_connection': {
-    default: '100',
+    default: '32',
     help: 'calls at the same time on one connection',
   },
   'limits.calls_per_client': {
