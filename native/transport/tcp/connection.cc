@@ -17,8 +17,6 @@ constexpr std::uint64_t kRequestShare = 16U << 10;
 // A refused writer streams its bytes before it looks for the status; more than this is not listened to.
 constexpr std::uint64_t kDiscardBytes = 16U << 20;
 
-bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
-
 }  // namespace
 
 Connection::Connection(Fd socket, const RangeStore& ranges, AtomicCounters& counters)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,9 @@
 namespace weightcast::transport::tcp {
 
 using Clock = std::chrono::steady_clock;
+
+/// Whether the `errno` of a non-blocking call says: later.
+constexpr bool would_block(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 /// Owns a file descriptor. Move-only.
 class Fd {
