@@ -192,6 +192,12 @@ export interface NativeTcpServerCounters {
   readonly requests: bigint;
   readonly rejected: bigint;
   readonly bytes: bigint;
+  /** Of `bytes`, those that the kernel says it took from the regions without a copy. */
+  readonly zeroCopyBytes: bigint;
+  /** Connections that went back to plain sends for good. */
+  readonly zeroCopyRefused: bigint;
+  /** Pieces sent plainly for want of room (ENOBUFS). */
+  readonly zeroCopyCrowded: bigint;
 }
 
 /** The serving end of Mooncake's TCP transport. */
@@ -283,7 +289,8 @@ export interface NativeModule {
     /** Where the lane's thread and those that follow it are kept, `0-3,8`; `''`: nowhere. */
     readonly processors: string;
   }): NativeLane;
-  listenTcp(host: string, port: number, threads: number): Promise<NativeTcpServer>;
+  /** `zeroCopy`, default `auto`: whether large answers are sent without the kernel's copy. Rejects with INVALID_ARGUMENT, IO. */
+  listenTcp(host: string, port: number, threads: number, zeroCopy?: 'auto' | 'never' | 'always'): Promise<NativeTcpServer>;
   connectTcpLane(options: {
     readonly name: string;
     readonly host: string;

@@ -19,14 +19,24 @@ constexpr std::uint32_t kHighestPort = std::numeric_limits<std::uint16_t>::max()
 constexpr std::uint32_t kMostThreads = 1024;
 constexpr std::uint32_t kLongestTimeoutMs = std::numeric_limits<std::int32_t>::max();  // what poll() takes
 
+transport::tcp::ZeroCopy to_zero_copy(const Napi::Value& value) {
+  if (value.IsUndefined()) return transport::tcp::ZeroCopy::kAuto;
+  const std::string text = to_text(value, "zeroCopy");
+  if (text == "auto") return transport::tcp::ZeroCopy::kAuto;
+  if (text == "never") return transport::tcp::ZeroCopy::kNever;
+  if (text == "always") return transport::tcp::ZeroCopy::kAlways;
+  throw invalid_argument(value.Env(), "expected auto, never or always for zeroCopy but received " + text);
+}
+
 Napi::Value listen(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return promised(env, [&]() -> Napi::Value {
     const std::string host = to_text(info[0], "host");
     const auto port = static_cast<std::uint16_t>(to_u32(info[1], "port", 0, kHighestPort));
     const std::uint32_t threads = to_u32(info[2], "threads", 1, kMostThreads);
+    const transport::tcp::ZeroCopy zero_copy = to_zero_copy(info[3]);
     return run(
-        env, Addon::of(env).runtime(), [=] { return transport::tcp::Server::listen(host, port, threads); },
+        env, Addon::of(env).runtime(), [=] { return transport::tcp::Server::listen(host, port, threads, zero_copy); },
         [](Napi::Env at, std::shared_ptr<transport::tcp::Server> server) -> Napi::Value {
           return TcpServerHandle::create(at, std::make_shared<WatchedServer>(std::move(server)));
         });

@@ -36,6 +36,9 @@ Napi::Value TcpServerHandle::counters(const Napi::CallbackInfo& info) {
   result.Set("requests", Napi::BigInt::New(env, now.requests));
   result.Set("rejected", Napi::BigInt::New(env, now.rejected));
   result.Set("bytes", Napi::BigInt::New(env, now.bytes));
+  result.Set("zeroCopyBytes", Napi::BigInt::New(env, now.zero_copy_bytes));
+  result.Set("zeroCopyRefused", Napi::BigInt::New(env, now.zero_copy_refused));
+  result.Set("zeroCopyCrowded", Napi::BigInt::New(env, now.zero_copy_crowded));
   return result;
 }
 

@@ -1,11 +1,14 @@
 /** What commands that offer weights have in common: ready, until a signal comes or the server has lost them for good, stopped. */
 import type { WeightcastError } from '../errors.js';
+import type { TcpServed } from '../seed/index.js';
 import { ExitCode } from './exit-codes.js';
 import type { CommandContext } from './run.js';
+import { tcpServedText } from './seed-summary.js';
 
 /** Weights on offer. */
 interface Offered {
   readonly summary: { readonly sourceId: string; readonly workerId: string };
+  readonly tcpServed: TcpServed | undefined;
   close(): Promise<void>;
 }
 
@@ -41,8 +44,13 @@ export async function offerUntilSignal<Offer extends Offered>(
     await offer.close();
     const upMs = Math.round(performance.now() - readyAt);
     const { sourceId, workerId } = offer.summary;
-    if (flags.json === true) output.json({ event: 'stopped', sourceId, workerId, upMs, ...(end.reason !== '' && { reason: end.reason }) });
-    else output.line(`stopped: worker ${workerId} does not serve any more${end.reason === '' ? '' : `: ${end.reason}`}`);
+    const { tcpServed } = offer;
+    const told = { ...(tcpServed !== undefined && { tcpServed }), ...(end.reason !== '' && { reason: end.reason }) };
+    if (flags.json === true) output.json({ event: 'stopped', sourceId, workerId, upMs, ...told });
+    else {
+      if (tcpServed !== undefined) output.line(tcpServedText(tcpServed));
+      output.line(`stopped: worker ${workerId} does not serve any more${end.reason === '' ? '' : `: ${end.reason}`}`);
+    }
     return end.exitCode;
   } finally {
     await offer.close();

@@ -17,6 +17,8 @@ import { sglangOf, type SglangFlags } from './sglang-options.js';
 import { UsageError } from './usage-error.js';
 
 const manifests = ['auto', 'central', 'worker'] as const;
+// As src/seed/tcp-served.ts has it, which is not loaded for --help.
+const zeroCopyChoices = ['auto', 'never', 'always'] as const;
 
 export interface OfferFlags {
   readonly rank?: number;
@@ -31,6 +33,7 @@ export interface OfferFlags {
   readonly publishTimeout?: number;
   readonly drain?: number;
   readonly local?: boolean;
+  readonly zeroCopy?: (typeof zeroCopyChoices)[number];
 }
 
 export function addOfferOptions(command: Command): Command {
@@ -59,6 +62,11 @@ export function addOfferOptions(command: Command): Command {
       seconds('a time', 1),
     )
     .option('--no-local', 'do not let processes of this host read without a wire (they can where --transport is auto)')
+    .option(
+      '--zero-copy <when>',
+      "send large answers over TCP without the kernel's copy: auto (default: where the kernel shows that it does), always, never",
+      oneOf('a choice', zeroCopyChoices),
+    )
     .option('--drain <s>', 'how long to wait at the end for targets that still read (default: 30)', seconds('a time', 0))
     .option('--worker-id <id>', 'name of this worker (default: 8 random hex digits)', nonEmpty('a worker id'))
     .option(
@@ -110,6 +118,7 @@ export function offerOptionsOf(flags: OfferFlags): Partial<SeedOptions> {
     ...(certFile !== undefined && keyFile !== undefined && { workerTls: { certFile, keyFile, clientCaFile } }),
     ...(flags.publishTimeout !== undefined && { publishTimeoutMs: flags.publishTimeout }),
     ...(flags.drain !== undefined && { drainTimeoutMs: flags.drain }),
+    ...(flags.zeroCopy !== undefined && { zeroCopy: flags.zeroCopy }),
     // Without the flag it follows the transport.
     ...(flags.local === false && { local: false }),
   };

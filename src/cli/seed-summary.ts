@@ -1,7 +1,7 @@
 /** What `seed` prints when it is ready. */
 import type { DeviceMemory } from '../device/path.js';
 import type { NumaSummary } from '../locality.js';
-import type { SeedSummary } from '../seed/index.js';
+import type { SeedSummary, TcpServed } from '../seed/index.js';
 import { formatBytes, formatCount, formatMs, formatTable } from './format.js';
 
 export function seedSummaryLines(modelName: string, server: string | undefined, summary: SeedSummary): string[] {
@@ -25,6 +25,16 @@ export function seedSummaryLines(modelName: string, server: string | undefined, 
     ['phases', phasesText(summary.phases)],
   ];
   return [...formatTable(rows), ...summary.notes.map((note) => `note: ${note}`), 'ready'];
+}
+
+/** `sent over TCP: 4.0 GiB in 4,096 answers, 4.0 GiB of it without a copy`. */
+export function tcpServedText({ bytes, requests, zeroCopyBytes, zeroCopyRefused, zeroCopyCrowded }: TcpServed): string {
+  const reasons = [
+    ...(zeroCopyRefused > 0 ? [`on ${formatCount(zeroCopyRefused)} connections the kernel copied anyway`] : []),
+    ...(zeroCopyCrowded > 0 ? [`${formatCount(zeroCopyCrowded)} pieces met net.core.optmem_max or RLIMIT_MEMLOCK`] : []),
+  ];
+  const why = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
+  return `sent over TCP: ${formatBytes(bytes)} in ${formatCount(requests)} answers, ${formatBytes(zeroCopyBytes)} of it without a copy${why}`;
 }
 
 function manifest({ manifest: mode, workerEndpoint }: SeedSummary): string {

@@ -1,7 +1,7 @@
 /** A mirror: a pull into own memory, then a seed of that memory. */
 import { randomBytes } from 'node:crypto';
 import { WeightcastError } from '../errors.js';
-import { Seed } from '../seed/index.js';
+import { Seed, type TcpServed } from '../seed/index.js';
 import type { SeedContent } from '../seed/content.js';
 import type { PullOptions, PullResult } from '../target/index.js';
 import { runPull } from '../target/run.js';
@@ -46,6 +46,11 @@ export class Mirror implements AsyncDisposable {
   /** `mx_source_id`; the same as the source's, where that has one. */
   get sourceId(): string {
     return this.seed.sourceId;
+  }
+
+  /** As {@link Seed.tcpServed}. */
+  get tcpServed(): TcpServed | undefined {
+    return this.seed.tcpServed;
   }
 
   /** As {@link Seed.close}; frees the memory. */

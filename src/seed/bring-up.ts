@@ -17,8 +17,15 @@ import { checksumTensors, descriptorsOf, manifestOf } from './manifest.js';
 import type { SeedOptions, SeedPhase, SeedSummary } from './options.js';
 import { registerOn, type Readable } from './register-all.js';
 
+/** A seed that is up. */
+export interface BroughtUp {
+  readonly summary: SeedSummary;
+  /** Its counters can also be asked for after it was closed. */
+  readonly plane: SeedDataPlane;
+}
+
 /** Opens everything in order; what it opened is in `cleanups`, whether it returns or throws. */
-export async function bringUp(load: () => Promise<SeedContent>, options: SeedOptions, cleanups: Cleanup[]): Promise<SeedSummary> {
+export async function bringUp(load: () => Promise<SeedContent>, options: SeedOptions, cleanups: Cleanup[]): Promise<BroughtUp> {
   const { logger = silentLogger, signal, transport = 'auto', rank = 0 } = options;
   const workerId = options.workerId ?? randomBytes(4).toString('hex');
   const host = options.host ?? (await defaultHost());
@@ -77,6 +84,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     ranges,
     registered,
     tcp,
+    zeroCopy: options.zeroCopy ?? 'auto',
     local: (options.local ?? transport === 'auto') && !direct,
     logger,
   });
@@ -91,7 +99,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
   });
 
   const numa = registered === undefined ? undefined : numaOf(locality, devices, content);
-  return {
+  const summary: SeedSummary = {
     sourceId: mxSourceId(identity),
     workerId,
     rank,
@@ -116,6 +124,7 @@ export async function bringUp(load: () => Promise<SeedContent>, options: SeedOpt
     phases,
     notes: [...notes, ...directNotes, ...(layout.note === '' ? [] : [layout.note]), ...plane.notes],
   };
+  return { summary, plane };
 }
 
 /** In the order in which peers are told; what was told last is taken back first. */

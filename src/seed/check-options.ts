@@ -2,6 +2,7 @@
 import { checkDevicePathChoice, nativeDevice } from '../device/check.js';
 import { WeightcastError } from '../errors.js';
 import type { SeedOptions, SglangOffer } from './options.js';
+import { checkZeroCopyChoice } from './tcp-served.js';
 
 /** @throws ERR_INVALID_ARGUMENT that names the option and its value. */
 export function checkOptions(options: SeedOptions): void {
@@ -16,6 +17,7 @@ export function checkOptions(options: SeedOptions): void {
   if (workerId === '') throw invalid('expected a non-empty workerId');
   checkPort('workerPort', workerPort);
   checkDevice(options);
+  checkZeroCopyChoice(options.zeroCopy ?? 'auto');
   if (!(drainTimeoutMs >= 0)) throw invalid(`expected a time, 0 or more, for drainTimeoutMs but received ${drainTimeoutMs}`);
   if (sglang !== undefined) checkSglang(sglang);
 }

@@ -17,6 +17,7 @@ import type { SeedContent } from './content.js';
 import type { ContentRange } from './ranges.js';
 import type { Registered } from './register.js';
 import { describeSegment, locationOf } from './segment.js';
+import { tcpServed, type TcpServed, type ZeroCopyChoice } from './tcp-served.js';
 
 export interface DataPlaneOptions {
   readonly host: string;
@@ -29,6 +30,8 @@ export interface DataPlaneOptions {
   readonly registered: Registered | undefined;
   /** Also (or only) serve over TCP. */
   readonly tcp: boolean;
+  /** Default `auto`. */
+  readonly zeroCopy?: ZeroCopyChoice;
   /** Also serve processes of this host without a wire. */
   readonly local: boolean;
   readonly logger: Logger;
@@ -109,6 +112,11 @@ export class SeedDataPlane {
   get local(): boolean {
     return this.localServer !== undefined;
   }
+
+  /** `undefined` where TCP is not offered. */
+  get tcpServed(): TcpServed | undefined {
+    return this.tcpServer && tcpServed(this.tcpServer.counters());
+  }
 }
 
 /** A loopback address stays private; any other is reachable on every interface, as Mooncake peers expect. */
@@ -144,7 +152,7 @@ function tooLarge(descriptor: SegmentDescriptor): string[] {
 
 async function serveTcp(options: DataPlaneOptions): Promise<NativeTcpServer> {
   const server = await native()
-    .listenTcp(bindAddress(options.host), 0, TCP_THREADS)
+    .listenTcp(bindAddress(options.host), 0, TCP_THREADS, options.zeroCopy)
     .catch((error: unknown) => {
       throw toWeightcastError(error, { doing: 'cannot listen for TCP reads' });
     });

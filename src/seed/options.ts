@@ -11,6 +11,7 @@ import type { EndpointLimits } from '../rpc/endpoint-limits.js';
 import type { ClientSecurity, ServerTlsFiles } from '../security/tls-files.js';
 import type { Registrants } from '../sglang/rank-desk.js';
 import type { ManifestMode } from './manifest-mode.js';
+import type { ZeroCopyChoice } from './tcp-served.js';
 
 /** Which wire to offer. `auto`: RDMA where a device is active, and TCP beside it. */
 export type TransportChoice = 'auto' | 'rdma' | 'tcp';
@@ -39,6 +40,12 @@ export interface SeedOptions {
    * a wire is for that wire.
    */
   readonly local?: boolean;
+  /**
+   * Whether answers over TCP of 64 KiB and more are sent out of the weights' own memory (MSG_ZEROCOPY) instead of a copy of the
+   * kernel's. `auto` (default): on connections where a try has shown that the kernel does not copy after all, which it does on
+   * loopback and virtual links. `always`: without asking; `never`. {@link Seed.tcpServed} counts what became of it.
+   */
+  readonly zeroCopy?: ZeroCopyChoice;
   /** RDMA devices to use, for example `['mlx5_0', 'mlx5_1']`; default all with an active port. */
   readonly devices?: readonly string[];
   /** GID index of every device; default: RoCEv2 over IPv4 first. */

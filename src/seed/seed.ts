@@ -1,11 +1,12 @@
 import { toWeightcastError } from '../errors.js';
 import { openModel } from '../model/model.js';
 import type { Cleanup } from './announce/announcer.js';
-import { bringUp } from './bring-up.js';
+import { bringUp, type BroughtUp } from './bring-up.js';
 import { checkOptions } from './check-options.js';
 import { contentOfModel, type SeedContent } from './content.js';
 import type { SeedOptions, SeedSummary, SeedTensor } from './options.js';
 import { contentOfTensors } from './own-buffers.js';
+import type { TcpServed } from './tcp-served.js';
 
 /**
  * Offers the weights of a safetensors model.
@@ -30,19 +31,26 @@ export function seedTensors(tensors: readonly SeedTensor[] | (() => readonly See
 /** Weights on offer. Its JavaScript only heartbeats; reads are served by NICs or native threads. */
 export class Seed implements AsyncDisposable {
   readonly summary: SeedSummary;
+  private readonly plane: BroughtUp['plane'];
   private closing: Promise<void> | undefined;
 
   /** @internal use {@link seedModel} or {@link seedTensors}. */
   private constructor(
-    summary: SeedSummary,
+    { summary, plane }: BroughtUp,
     private readonly cleanups: readonly Cleanup[],
   ) {
     this.summary = summary;
+    this.plane = plane;
   }
 
   /** `mx_source_id`. */
   get sourceId(): string {
     return this.summary.sourceId;
+  }
+
+  /** What it has sent over TCP so far, also after it was closed; `undefined` where TCP is not offered. RDMA reads are not seen by anybody here. */
+  get tcpServed(): TcpServed | undefined {
+    return this.plane.tcpServed;
   }
 
   /**

@@ -38,10 +38,11 @@ bool out_of_resources(int error) { return error == EMFILE || error == ENFILE || 
 
 class ServerImpl final : public Server {
  public:
-  ServerImpl(Fd listener, unsigned threads) : listener_(std::move(listener)), port_(bound_port(listener_.get())) {
+  ServerImpl(Fd listener, unsigned threads, ZeroCopy zero_copy)
+      : listener_(std::move(listener)), port_(bound_port(listener_.get())) {
     const std::size_t capacity = std::max<std::size_t>(1, connection_limit() / threads);
     for (unsigned i = 0; i < threads; ++i) {
-      workers_.push_back(std::make_unique<Worker>(ranges_, counters_, capacity));
+      workers_.push_back(std::make_unique<Worker>(ranges_, counters_, capacity, zero_copy));
     }
   }
   ServerImpl(const ServerImpl&) = delete;
@@ -75,7 +76,10 @@ class ServerImpl final : public Server {
     return {.connections = counters_.connections.load(std::memory_order_relaxed),
             .requests = counters_.requests.load(std::memory_order_relaxed),
             .rejected = counters_.rejected.load(std::memory_order_relaxed),
-            .bytes = counters_.bytes.load(std::memory_order_relaxed)};
+            .bytes = counters_.bytes.load(std::memory_order_relaxed),
+            .zero_copy_bytes = counters_.zero_copy.bytes.load(std::memory_order_relaxed),
+            .zero_copy_refused = counters_.zero_copy.refused.load(std::memory_order_relaxed),
+            .zero_copy_crowded = counters_.zero_copy.crowded.load(std::memory_order_relaxed)};
   }
 
   void close() override { shut_down(); }
@@ -129,14 +133,15 @@ void ServerImpl::shut_down() {
 
 }  // namespace
 
-Result<std::shared_ptr<Server>> Server::listen(const std::string& host, std::uint16_t port, unsigned threads) {
+Result<std::shared_ptr<Server>> Server::listen(const std::string& host, std::uint16_t port, unsigned threads,
+                                               ZeroCopy zero_copy) {
   if (threads == 0 || threads > kMostThreads) {
     return Status::error(Code::kInvalidArgument, "A TCP server needs 1 to " + std::to_string(kMostThreads) +
                                                      " threads, not " + std::to_string(threads));
   }
   Result<Fd> listener = listen_on(host, port);
   if (!listener.ok()) return listener.status();
-  auto server = std::make_shared<ServerImpl>(std::move(listener.value()), threads);
+  auto server = std::make_shared<ServerImpl>(std::move(listener.value()), threads, zero_copy);
   Status status = server->start();
   if (!status.ok()) return status;
   return std::shared_ptr<Server>(std::move(server));

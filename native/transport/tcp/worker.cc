@@ -17,10 +17,25 @@ constexpr auto kLinger = std::chrono::seconds(1);
 constexpr auto kQuiet = std::chrono::seconds(1);
 constexpr int kLingerSweepMs = 100;
 
+std::uint32_t events_for(Connection::Wants wants) {
+  switch (wants) {
+    case Connection::Wants::kRead:
+      return EPOLLIN;
+    case Connection::Wants::kWrite:
+      return EPOLLOUT;
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
-Worker::Worker(const RangeStore& ranges, AtomicCounters& counters, std::size_t capacity)
-    : ranges_(ranges), counters_(counters), capacity_(capacity), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+Worker::Worker(const RangeStore& ranges, AtomicCounters& counters, std::size_t capacity, ZeroCopy zero_copy)
+    : ranges_(ranges),
+      counters_(counters),
+      capacity_(capacity),
+      zero_copy_(zero_copy),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
 
 Worker::~Worker() { stop(); }
 
@@ -96,7 +111,7 @@ void Worker::admit_newcomers() {
       load_.fetch_sub(1, std::memory_order_relaxed);
       continue;
     }
-    entries_.push_back({Connection(std::move(socket), ranges_, counters_), {}});
+    entries_.push_back({Connection(std::move(socket), ranges_, counters_, zero_copy_), {}});
     const auto entry = std::prev(entries_.end());
     entry->self = entry;
     epoll_event event{};
@@ -125,7 +140,7 @@ void Worker::serve(Entry& entry) {
   if (wants == Connection::Wants::kClose) return remove(entry.self);
   if (entry.connection.last_active() != before) entries_.splice(entries_.end(), entries_, entry.self);
 
-  const std::uint32_t needed = wants == Connection::Wants::kRead ? EPOLLIN : EPOLLOUT;
+  const std::uint32_t needed = events_for(wants);
   if (needed == entry.armed) return;
   epoll_event event{};
   event.events = entry.armed = needed;

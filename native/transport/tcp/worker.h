@@ -19,7 +19,7 @@ class Worker {
  public:
   /// `ranges` and `counters` must outlive the worker. At most `capacity` connections at a time: a newcomer then takes
   /// the place of the one that was quiet for longest, or is turned away when none was quiet for a second.
-  Worker(const RangeStore& ranges, AtomicCounters& counters, std::size_t capacity);
+  Worker(const RangeStore& ranges, AtomicCounters& counters, std::size_t capacity, ZeroCopy zero_copy);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -54,6 +54,7 @@ class Worker {
   const RangeStore& ranges_;
   AtomicCounters& counters_;
   std::size_t capacity_;
+  ZeroCopy zero_copy_;
   Fd epoll_;
   WakeUp wake_;
   std::atomic<bool> stopping_ = false;

@@ -49,6 +49,8 @@ describe('arguments', () => {
     assert.throws(() => native().adoptAddress(4096n, 1n, untyped(1)), faultOf('INVALID_ARGUMENT', /boolean for writable/));
     await assert.rejects(native().listenTcp('127.0.0.1', 65_536, 1), faultOf('INVALID_ARGUMENT', /port/));
     await assert.rejects(native().listenTcp('127.0.0.1', 0, 0), faultOf('INVALID_ARGUMENT', /threads/));
+    const unknown = 'often' as 'always';
+    await assert.rejects(native().listenTcp('127.0.0.1', 0, 1, unknown), faultOf('INVALID_ARGUMENT', /zeroCopy.*often/));
   });
 
   it('handles of another class, or of nobody, are refused', async () => {

@@ -71,6 +71,8 @@ bool Stream::at_end() const {
   return got == 0 || (got < 0 && errno == ECONNRESET);
 }
 
+bool Stream::end_of_requests() const { return shutdown(socket_.get(), SHUT_WR) == 0; }
+
 void Stream::reset() {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   (void)setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

@@ -28,6 +28,8 @@ class Stream {
   [[nodiscard]] std::vector<std::byte> receive(std::size_t count) const;
   /// The other side closed or reset, with nothing before it.
   [[nodiscard]] bool at_end() const;
+  /// Nothing more will be sent; the answers can still be received.
+  bool end_of_requests() const;
   void hang_up() { socket_.reset(); }
   /// Closes with a reset instead of an orderly end.
   void reset();

@@ -5,7 +5,7 @@ import { offerOptionsOf } from '#src/cli/seed-options.js';
 describe('flags of an offer', () => {
   it('become options of the library; absent ones stay absent', () => {
     assert.deepEqual(offerOptionsOf({}), {});
-    const flags = { manifest: 'worker', accelerator: 'cuda', workerPort: 0, publishTimeout: 5000, drain: 0 } as const;
+    const flags = { manifest: 'worker', accelerator: 'cuda', workerPort: 0, publishTimeout: 5000, drain: 0, zeroCopy: 'never' } as const;
     const { publishTimeout: publishTimeoutMs, drain: drainTimeoutMs, ...same } = flags;
     assert.deepEqual(offerOptionsOf(flags), { ...same, publishTimeoutMs, drainTimeoutMs });
     assert.deepEqual(offerOptionsOf({ workerTlsCert: 'c', workerTlsKey: 'k' }), {

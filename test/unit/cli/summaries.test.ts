@@ -6,7 +6,7 @@ import { after, describe, it } from 'node:test';
 import { mirrorSummaryLines } from '#src/cli/mirror-summary.js';
 import { modelNameOf } from '#src/cli/model-name.js';
 import { pullSummaryLines, transportText } from '#src/cli/pull-summary.js';
-import { seedSummaryLines } from '#src/cli/seed-summary.js';
+import { seedSummaryLines, tcpServedText } from '#src/cli/seed-summary.js';
 import type { Region } from '#src/region.js';
 import type { SeedSummary } from '#src/seed/index.js';
 import type { PullResult } from '#src/target/index.js';
@@ -211,6 +211,22 @@ describe('the summary of seed', () => {
     const text = seedSummaryLines('m', 's:1', { ...summary, manifest: 'worker', notes: ['the list is large'] }).join('\n');
     assert.match(text, /manifest +all at 10\.0\.0\.1:40001, none at the server/);
     assert.match(text, /\nnote: the list is large\nready$/);
+  });
+});
+
+describe('what a seed has sent over TCP', () => {
+  const served = {
+    ...{ connections: 4, requests: 1000, rejected: 0, bytes: 5_000_000_000n },
+    ...{ zeroCopyBytes: 4_000_000_000n, zeroCopyRefused: 0, zeroCopyCrowded: 0 },
+  };
+
+  it('is told with what of it was not copied', () => {
+    assert.equal(tcpServedText(served), 'sent over TCP: 5.00 GB in 1,000 answers, 4.00 GB of it without a copy');
+  });
+
+  it('is told with the reasons where the kernel copied', () => {
+    const text = tcpServedText({ ...served, zeroCopyBytes: 0n, zeroCopyRefused: 4, zeroCopyCrowded: 2000 });
+    assert.match(text, /0 B of it without a copy \(on 4 connections the kernel copied anyway; 2,000 pieces met net\.core\.optmem_max/);
   });
 });
 
