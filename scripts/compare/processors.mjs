@@ -20,6 +20,24 @@ export function cpuByThread(pid) {
   return new Map(threads.map((thread) => [thread, ran(thread)]));
 }
 
+/**
+ * Seconds that ksoftirqd ran, of the scheduler's nanoseconds. The kernel does a NIC's packets, and all of Soft-RoCE's work, in whatever
+ * process is running when they come; what takes longer it leaves to these threads, so that either may have the larger part.
+ */
+export function softirqSeconds() {
+  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && commandOf(name).startsWith('ksoftirqd/'));
+  return names.reduce((sum, pid) => sum + [...cpuByThread(pid).values()].reduce((a, b) => a + b, 0), 0);
+}
+
+/** A process may end meanwhile. */
+function commandOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
 /** Waits until nothing uses the processors, or patience ends. */
 export async function quiet() {
   for (let second = 0; second < PATIENCE_S; second += 1) {

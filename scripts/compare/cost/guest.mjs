@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { openOffer } from '../offer.mjs';
 import { finished, listening, start, versionOf } from '../processes.mjs';
-import { busySeconds } from '../processors.mjs';
+import { busySeconds, softirqSeconds } from '../processors.mjs';
 import { usedMemory } from '../memory.mjs';
 import { Destination } from './pulls.mjs';
 
@@ -56,15 +56,17 @@ writeFileSync(
   }),
 );
 
-/** Processor seconds of the whole reading process, as the shell tells them, and of the whole computer. */
+/** Processor seconds of the whole reading process, as the shell tells them, of ksoftirqd, and of the whole computer. */
 async function peer(reads) {
   const server = start(ibReadBw(reads).split(' '));
   try {
     await listening(PERFTEST_PORT, START_MS);
     const busy = busySeconds();
+    const softirq = softirqSeconds();
     const output = await finished(['bash', '-c', `TIMEFORMAT='processor %U %S'; { time ${ibReadBw(reads)} 127.0.0.1; } 2>&1`]);
     const [, user, system] = /^processor ([\d.]+) ([\d.]+)$/m.exec(output);
-    return { bytes: reads * MiB, cpuSeconds: Number(user) + Number(system), allCpuSeconds: busySeconds() - busy, output };
+    const cpuSeconds = Number(user) + Number(system);
+    return { bytes: reads * MiB, cpuSeconds, softirqSeconds: softirqSeconds() - softirq, allCpuSeconds: busySeconds() - busy, output };
   } finally {
     server.kill();
   }

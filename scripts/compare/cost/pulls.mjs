@@ -3,7 +3,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checksums } from '../../../dist/checksum.js';
 import { pull } from '../../../dist/index.js';
-import { busySeconds } from '../processors.mjs';
+import { busySeconds, softirqSeconds } from '../processors.mjs';
 
 /** An idle loop is watched as long as a pull takes, and at least so long. */
 const IDLE_LEAST_MS = 500;
@@ -34,8 +34,8 @@ export class Destination {
  * One pull into memory of ours, and the event loop of this process beside it.
  * @param {object} options of `pull`, with `verify`
  * @param {{ watched: boolean }} loop whether its delays are watched, which takes the processor a thousand times a second
- * @returns {Promise<object>} seconds of the phases wire and verify; processor seconds of this process, and of the whole computer, in
- * the wire phase; the event loop's p99 delay in ms
+ * @returns {Promise<object>} seconds of the phases wire and verify; processor seconds of this process, of
+ * ksoftirqd, and of the whole computer, in the wire phase; the event loop's p99 delay in ms
  */
 async function costOf(options, { watched }) {
   const watch = monitorEventLoopDelay({ resolution: 1 });
@@ -46,8 +46,10 @@ async function costOf(options, { watched }) {
   let used;
   for await (const progress of running) {
     if (progress.phase === phase) continue;
-    if (progress.phase === 'wire') before = { own: process.cpuUsage(), all: busySeconds() };
-    if (phase === 'wire') used = { own: process.cpuUsage(before.own), all: busySeconds() - before.all };
+    if (progress.phase === 'wire') before = { own: process.cpuUsage(), softirq: softirqSeconds(), all: busySeconds() };
+    if (phase === 'wire') {
+      used = { own: process.cpuUsage(before.own), softirq: softirqSeconds() - before.softirq, all: busySeconds() - before.all };
+    }
     ({ phase } = progress);
   }
   const { transport, bytes, verified, phases } = await running;
@@ -59,6 +61,7 @@ async function costOf(options, { watched }) {
     seconds: (phases.wire + phases.verify) / 1000,
     wireSeconds: phases.wire / 1000,
     cpuSeconds: (used.own.user + used.own.system) / 1e6,
+    softirqSeconds: used.softirq,
     allCpuSeconds: used.all,
     ...(watched && { loopP99Ms: watch.percentile(99) / 1e6 }),
   };
