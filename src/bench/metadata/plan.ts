@@ -7,6 +7,9 @@ import type { CallsRow } from './report.js';
 /** How often workers send heartbeats where nobody said otherwise: ours, and ModelExpress'. */
 const heartbeatIntervalSeconds = 30;
 
+/** One target, and several that start together: with one, every reply begins and ends with a server that waits. */
+const getConnections = [1, 4];
+
 export interface Step {
   readonly name: CallsRow['name'];
   readonly connections: number;
@@ -54,7 +57,9 @@ export function planOf(options: MetadataBenchOptions, run: string): Plan {
     const list = { name: 'list', connections: 1, calls: { method: 'list', workers: listed }, refresh: listed } as const;
     steps.push(list, { ...list, heartbeatsPerSecond: options.workers / heartbeatIntervalSeconds });
   }
-  if (only.includes('get')) steps.push({ name: 'get', connections: 1, calls: { method: 'get', workers: got } });
+  for (const count of getConnections) {
+    if (only.includes('get')) steps.push({ name: 'get', connections: count, calls: { method: 'get', workers: got } });
+  }
   const needed = [calling, listed, got].filter(({ prefix }) => steps.some(({ calls }) => calls.workers.prefix === prefix));
   return { published: needed, steps };
 }

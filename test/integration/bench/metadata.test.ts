@@ -29,6 +29,7 @@ test('a server of its own is measured, in every way', async () => {
       ['list', 1, 0],
       ['list', 1, 1],
       ['get', 1, 0],
+      ['get', 4, 0],
     ],
   );
   for (const { name, calls, refused, callsPerSecond, p50Ms, p99Ms, serverCpuMs } of report.calls) {
