@@ -26,7 +26,7 @@ struct RdmaLaneOptions {
   /// No completion for so long with reads in flight is kStalled. The hardware's own retry limit comes first.
   std::chrono::milliseconds stall_timeout{10000};
   /// Where the lane's thread is kept: processors of its NIC's node. None: nowhere.
-  topology::Numbers processors;
+  topology::Numbers processors{};
 };
 
 /// One-sided RDMA READs over one endpoint. Keys are indexed as Slice::remote_buffer and Segment::region.
