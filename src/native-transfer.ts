@@ -24,6 +24,11 @@ export interface NativeTransferOptions {
    */
   readonly checksums?: { readonly rows: Uint8Array; readonly threads: number };
   /**
+   * Tells by `takeLanded` which chunks of so many bytes (at least 4096; the last may be shorter) of `regions[region]` are whole.
+   * Absent: none.
+   */
+  readonly chunks?: { readonly region: number; readonly bytes: number };
+  /**
    * Host memory that slices land in first, each to be copied on to where it belongs: for lanes that cannot write into a device's
    * memory. Divided evenly among the lanes, in slots of `sliceBytes`, of which each lane needs two (else `done` rejects with
    * INVALID_ARGUMENT). Pinned for the accelerators' drivers meanwhile. Lanes that need registrations have one, of this region; a lane's
@@ -74,6 +79,11 @@ export interface NativeTransfer {
   readonly done: Promise<NativeOutcome>;
   /** Cheap; sample it. */
   progress(): NativeProgress;
+  /**
+   * Indices of the `chunks` whose bytes are all there, or that the transfer brings nothing of; each is told once. Cheap; ask again
+   * and again. What is whole stays as it is, while lanes still write elsewhere.
+   */
+  takeLanded(): Uint32Array;
   /** Idempotent. `done` then resolves with a CANCELLED fault, once drained. */
   cancel(): void;
 }

@@ -16,6 +16,8 @@ namespace weightcast::binding {
 namespace {
 
 constexpr std::uint32_t kMostSegments = 65536;
+// A page: of less, being told takes longer than what is told.
+constexpr std::uint32_t kSmallestChunk = 4096;
 
 /// The sum of a column. More than 2^64 is no transfer that can be counted.
 std::uint64_t sum(Napi::Env env, const std::vector<std::uint64_t>& column, const char* name) {
@@ -79,6 +81,20 @@ ChecksumsWanted to_checksums_wanted(const Napi::Value& value) {
           .threads = to_u32(threads, "options.checksums.threads", 1, kMostThreads)};
 }
 
+struct ChunksWanted {
+  std::uint32_t region = 0;
+  std::uint32_t bytes = 0;  ///< 0: none are wanted
+};
+
+ChunksWanted to_chunks_wanted(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Napi::Object object = to_object(value, "options.chunks");
+  const Napi::Value region = member(object, "region");
+  const Napi::Value bytes = member(object, "bytes");
+  return {.region = to_u32(region, "options.chunks.region"),
+          .bytes = to_u32(bytes, "options.chunks.bytes", kSmallestChunk)};
+}
+
 }  // namespace
 
 TransferArguments to_transfer(const Napi::Value& value) {
@@ -95,6 +111,7 @@ TransferArguments to_transfer(const Napi::Value& value) {
   const Napi::Value max_segments = member(object, "maxSegments");
   const Napi::Value merge = member(object, "merge");
   const ChecksumsWanted checksums = to_checksums_wanted(member(object, "checksums"));
+  const ChunksWanted chunks = to_chunks_wanted(member(object, "chunks"));
   const Napi::Value staging_value = member(object, "staging");
   std::vector<Napi::Value> region_values = to_list(member(object, "regions"), "options.regions");
   const std::vector<Napi::Value> lane_values = to_list(member(object, "lanes"), "options.lanes");
@@ -119,6 +136,12 @@ TransferArguments to_transfer(const Napi::Value& value) {
   request.options.merge = to_flag(merge, "options.merge");
   request.bytes = sum(env, length, "options.length");
   request.regions = to_regions(env, RegionHandle::unwrap_all(region_values, "options.regions"));
+  if (chunks.bytes > 0 && chunks.region >= request.regions.size()) {
+    throw invalid_argument(env, "options.chunks.region is " + std::to_string(chunks.region) + " of " +
+                                    std::to_string(request.regions.size()) + " regions");
+  }
+  request.chunk_region = chunks.region;
+  request.chunk_bytes = chunks.bytes;
   if (!staging_value.IsUndefined()) {
     request.staging = RegionHandle::unwrap(staging_value, "options.staging").region(env);
   }

@@ -23,6 +23,7 @@ class TransferHandle final : public Handle<TransferHandle, HeldTransfer> {
 
  private:
   Napi::Value progress(const Napi::CallbackInfo& info);
+  Napi::Value take_landed(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
 
   std::shared_ptr<TransferTask> task_;

@@ -22,13 +22,18 @@ void TransferTask::run(const Finished& finished) {
 Result<TransferTask::Prepared> TransferTask::prepare() {
   Result<transfer::Plan> plan = transfer::make_plan(request_.wants, request_.buffers, request_.options);
   if (!plan.ok()) return plan.status();
-  Prepared prepared{.plan = std::move(plan.value()), .follower = nullptr, .staging = std::nullopt};
+  Prepared prepared{.plan = std::move(plan.value()), .listeners = {}, .staging = std::nullopt};
   if (!request_.checksum.empty()) {
     std::vector<topology::Numbers> processors;
     for (const auto& lane : request_.lanes) processors.push_back(lane->processors());
-    prepared.follower =
+    prepared.listeners.follower =
         std::make_shared<transfer::Follower>(prepared.plan, request_.wants, request_.checksum, request_.regions,
                                              request_.checksum_threads, std::move(processors));
+  }
+  if (request_.chunk_bytes > 0) {
+    const memory::Region& region = *request_.regions[request_.chunk_region];
+    prepared.listeners.chunks = std::make_shared<transfer::LandedChunks>(
+        prepared.plan, request_.chunk_region, region.data(), region.size(), request_.chunk_bytes);
   }
   if (request_.staging != nullptr) {
     auto staging =
@@ -41,7 +46,7 @@ Result<TransferTask::Prepared> TransferTask::prepare() {
 
 void TransferTask::start(Prepared prepared, double plan_ms, const Finished& finished) {
   const std::size_t slices = prepared.plan.slices.size();
-  const std::shared_ptr<transfer::Follower> follower = prepared.follower;
+  const std::shared_ptr<transfer::Follower> follower = prepared.listeners.follower;
   auto ended = [self = shared_from_this(), plan_ms, slices, follower, finished](const transfer::Outcome& outcome) {
     // Not here: this is a thread of the operation, which cannot wait for itself.
     self->runtime_->executor().submit([self, plan_ms, slices, follower, finished, outcome] {
@@ -50,12 +55,15 @@ void TransferTask::start(Prepared prepared, double plan_ms, const Finished& fini
     });
   };
   const std::lock_guard starting(starting_);
-  const auto operation = transfer::Operation::create(std::move(prepared.plan), std::move(request_.regions),
-                                                     std::move(request_.lanes), follower, std::move(prepared.staging));
+  const auto chunks = prepared.listeners.chunks;
+  const auto operation =
+      transfer::Operation::create(std::move(prepared.plan), std::move(request_.regions), std::move(request_.lanes),
+                                  std::move(prepared.listeners), std::move(prepared.staging));
   request_ = {};
   {
     const std::lock_guard lock(mutex_);
     operation_ = operation;
+    chunks_ = chunks;
     if (cancelled_) operation->cancel();
   }
   operation->start(std::move(ended));
@@ -76,6 +84,18 @@ void TransferTask::cancel() {
   const std::lock_guard lock(mutex_);
   cancelled_ = true;
   if (operation_ != nullptr) operation_->cancel();
+}
+
+std::vector<std::uint32_t> TransferTask::take_landed() {
+  std::shared_ptr<transfer::LandedChunks> chunks;
+  {
+    const std::lock_guard lock(mutex_);
+    chunks = chunks_;
+  }
+  std::vector<std::uint32_t> taken;
+  if (chunks == nullptr) return taken;
+  while (const auto chunk = chunks->take()) taken.push_back(*chunk);
+  return taken;
 }
 
 transfer::Progress TransferTask::progress() const {

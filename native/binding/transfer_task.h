@@ -29,6 +29,8 @@ struct TransferRequest {
   std::uint64_t bytes = 0;             ///< of all wants
   std::vector<std::uint8_t> checksum;  ///< of each want: not 0 where it is asked for; empty: of none
   unsigned checksum_threads = 0;       ///< that follow the lanes
+  std::uint32_t chunk_region = 0;      ///< whose landed chunks are to be told
+  std::uint32_t chunk_bytes = 0;       ///< 0: of none
 };
 
 struct TransferResult {
@@ -53,11 +55,13 @@ class TransferTask final : public Ongoing, public std::enable_shared_from_this<T
   void cancel() override;
   void join() override { take_down(); }
   [[nodiscard]] transfer::Progress progress() const;
+  /// The chunks that are whole by now and were not taken before; none before the operation started. Any thread.
+  std::vector<std::uint32_t> take_landed();
 
  private:
   struct Prepared {
     transfer::Plan plan;
-    std::shared_ptr<transfer::Follower> follower;  // may be none
+    transfer::Listeners listeners;
     std::optional<transfer::Staging> staging;
   };
   Result<Prepared> prepare();
@@ -69,6 +73,7 @@ class TransferTask final : public Ongoing, public std::enable_shared_from_this<T
   std::mutex starting_;       // held from the operation's creation until its start returned; taken before mutex_
   mutable std::mutex mutex_;  // guards the rest
   std::shared_ptr<transfer::Operation> operation_;
+  std::shared_ptr<transfer::LandedChunks> chunks_;  // may be none
   transfer::Progress last_;
   bool cancelled_ = false;
 };

@@ -78,10 +78,10 @@ void OperationImpl::start(std::function<void(const Outcome&)> finished) {
 }  // namespace
 
 std::shared_ptr<Operation> Operation::create(Plan plan, std::vector<memory::RegionPtr> regions,
-                                             std::vector<std::shared_ptr<transport::Lane>> lanes,
-                                             std::shared_ptr<Follower> follower, std::optional<Staging> staging) {
+                                             std::vector<std::shared_ptr<transport::Lane>> lanes, Listeners listeners,
+                                             std::optional<Staging> staging) {
   return std::make_shared<OperationImpl>(std::make_shared<RunState>(
-      std::move(plan), std::move(regions), std::move(lanes), std::move(follower), std::move(staging)));
+      std::move(plan), std::move(regions), std::move(lanes), std::move(listeners), std::move(staging)));
 }
 
 }  // namespace weightcast::transfer

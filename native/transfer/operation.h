@@ -11,6 +11,7 @@
 #include "common/status.h"
 #include "memory/region.h"
 #include "transfer/follower.h"
+#include "transfer/landed_chunks.h"
 #include "transfer/plan.h"
 #include "transfer/staging.h"
 #include "transport/transport.h"
@@ -35,6 +36,13 @@ struct Progress {
   std::uint64_t slices = 0, total_slices = 0;
 };
 
+/// Who hears of every slice that lands; each may be none.
+struct Listeners {
+  std::shared_ptr<Follower> follower =
+      nullptr;  ///< runs from start() until just before `finished`; loads from the regions
+  std::shared_ptr<LandedChunks> chunks = nullptr;  ///< of one of the regions
+};
+
 /// One pull's wire phase: runs a plan over lanes, one thread a lane, balanced by work stealing. A lane that breaks
 /// gives its slices back and the others finish them; the operation fails when none is left, with the first lane's
 /// reason. kRemoteAccess, kProtocol, kDevice and kCancelled of one lane stop all: the others would meet the same; so
@@ -47,12 +55,10 @@ class Operation {
   /// `finished` itself may drop the last reference.
   virtual ~Operation() = default;
   /// `regions` are kept alive until every lane returned. They and the lanes are dropped just before `finished`.
-  /// `follower`, where there is one, runs from start() to then, and hears of every slice; it loads from `regions`. With
-  /// `staging`, slices go by way of it, and the lanes' region 0 is its memory.
+  /// With `staging`, slices go by way of it, and the lanes' region 0 is its memory.
   static std::shared_ptr<Operation> create(Plan plan, std::vector<memory::RegionPtr> regions,
                                            std::vector<std::shared_ptr<transport::Lane>> lanes,
-                                           std::shared_ptr<Follower> follower = nullptr,
-                                           std::optional<Staging> staging = std::nullopt);
+                                           Listeners listeners = {}, std::optional<Staging> staging = std::nullopt);
   /// Once. `finished` is called once, on a native thread, after every lane returned: no byte lands after it.
   virtual void start(std::function<void(const Outcome&)> finished) = 0;
   /// Any thread, any time, idempotent; the outcome is then kCancelled, unless all had landed already.

@@ -15,10 +15,10 @@ bool ends_operation(Code code) {
 }  // namespace
 
 RunState::RunState(Plan plan, std::vector<memory::RegionPtr> regions,
-                   std::vector<std::shared_ptr<transport::Lane>> lanes, std::shared_ptr<Follower> follower,
+                   std::vector<std::shared_ptr<transport::Lane>> lanes, Listeners listeners,
                    std::optional<Staging> staging)
     : plan_(std::move(plan)),
-      follower_(std::move(follower)),
+      listeners_(std::move(listeners)),
       regions_(std::move(regions)),
       lanes_(std::move(lanes)),
       staging_(std::move(staging)),
@@ -54,7 +54,8 @@ std::span<const transport::Segment> RunState::segments(std::uint32_t index) cons
 
 void RunState::landed(std::uint32_t index, std::uint32_t lane) {
   if (ledger_[index].exchange(lane + 1) != 0) return;
-  if (follower_ != nullptr) follower_->landed(index);
+  if (listeners_.follower != nullptr) listeners_.follower->landed(index);
+  if (listeners_.chunks != nullptr) listeners_.chunks->landed(segments(index));
   landed_bytes_.fetch_add(plan_.slices[index].length, std::memory_order_relaxed);
   last_landing_ns_.store(std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - started_).count(),
                          std::memory_order_relaxed);
@@ -103,7 +104,7 @@ void RunState::fell_silent(std::uint32_t index, std::chrono::milliseconds time) 
 
 void RunState::begin(std::function<void(const Outcome&)> finished) {
   finished_ = std::move(finished);
-  if (follower_ != nullptr) follower_->start();
+  if (listeners_.follower != nullptr) listeners_.follower->start();
   started_ = Clock::now();
 }
 
@@ -168,7 +169,7 @@ Status RunState::verdict() const {
 }
 
 void RunState::finish() {
-  if (follower_ != nullptr) follower_->stop();
+  if (listeners_.follower != nullptr) listeners_.follower->stop();
   Outcome outcome;
   std::function<void(const Outcome&)> finished;
   {

@@ -26,7 +26,7 @@ namespace weightcast::transfer {
 class RunState final : public transport::SliceFeed {
  public:
   RunState(Plan plan, std::vector<memory::RegionPtr> regions, std::vector<std::shared_ptr<transport::Lane>> lanes,
-           std::shared_ptr<Follower> follower, std::optional<Staging> staging);
+           Listeners listeners, std::optional<Staging> staging);
 
   // What lanes call.
   std::optional<std::uint32_t> take() override;
@@ -63,7 +63,7 @@ class RunState final : public transport::SliceFeed {
   [[nodiscard]] Status verdict() const;
 
   const Plan plan_;
-  const std::shared_ptr<Follower> follower_;             // may be none
+  const Listeners listeners_;
   std::vector<memory::RegionPtr> regions_;               // guarded by mutex_ once started
   std::vector<std::shared_ptr<transport::Lane>> lanes_;  // guarded by mutex_ once started
   std::optional<Staging> staging_;                       // as they

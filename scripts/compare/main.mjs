@@ -3,6 +3,7 @@ import * as attacks from './attacks.mjs';
 import * as cost from './cost.mjs';
 import * as local from './local.mjs';
 import * as mooncake from './mooncake.mjs';
+import * as out from './out.mjs';
 import * as perftest from './perftest.mjs';
 import * as plan from './plan.mjs';
 import * as register from './register.mjs';
@@ -19,6 +20,7 @@ const comparisons = {
   local,
   loss,
   mooncake,
+  out,
   perftest,
   plan,
   rails,

@@ -76,7 +76,7 @@ export function verifiedText({ verified, tensors, bytes }: Pick<PullResult, 'ver
 function outputText({ output, deviceMemory }: PullResult): string {
   switch (output.kind) {
     case 'directory':
-      return `${output.path} (${formatCount(output.files.length)} files)`;
+      return `${output.path} (${formatCount(output.files.length)} files; ${formatBytes(output.writtenWhileReading)} written while reading)`;
     case 'shared':
       return `${output.path} (${formatBytes(output.bytes)})`;
     case 'mapped':

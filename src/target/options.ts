@@ -220,8 +220,9 @@ export interface PullResult {
   readonly output: PullOutput;
 }
 
+/** `writtenWhileReading`: bytes of the weights that were in their files before the last one was read. */
 export type PullOutput =
-  | { readonly kind: 'directory'; readonly path: string; readonly files: readonly string[] }
+  | { readonly kind: 'directory'; readonly path: string; readonly files: readonly string[]; readonly writtenWhileReading: bigint }
   | { readonly kind: 'shared'; readonly name: string; readonly path: string; readonly bytes: bigint }
   | { readonly kind: 'memory'; readonly region: Region; readonly tensors: readonly PlacedTensor[] }
   | { readonly kind: 'mapped'; readonly regions: readonly Region[]; readonly tensors: readonly MappedTensor[] }

@@ -200,7 +200,7 @@ class Followed {
     follower = std::make_shared<Follower>(transfer.plan, transfer.wants, all_of(transfer), transfer.into, 2);
     std::vector<std::shared_ptr<transport::Lane>> made;
     for (const auto& lane : lanes) made.push_back(std::make_shared<test::FakeLane>("lane", transfer.source, lane));
-    operation = Operation::create(transfer.plan, transfer.into, std::move(made), follower);
+    operation = Operation::create(transfer.plan, transfer.into, std::move(made), {.follower = follower});
   }
 
   Outcome run() {

@@ -45,7 +45,7 @@ class RdmaStaging : public RdmaTest {
     auto staging = transfer::make_staging(memory, std::vector{into}, 1, kSlice);
     EXPECT_TRUE(plan.ok() && staging.ok());
     const auto operation =
-        transfer::Operation::create(std::move(plan.value()), {into}, {lane}, nullptr, std::move(staging.value()));
+        transfer::Operation::create(std::move(plan.value()), {into}, {lane}, {}, std::move(staging.value()));
     std::promise<transfer::Outcome> ended;
     operation->start([&ended](const transfer::Outcome& outcome) { ended.set_value(outcome); });
     return ended.get_future().get();

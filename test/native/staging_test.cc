@@ -75,8 +75,7 @@ class StagedPull {
     auto staging =
         make_staging(test::empty_region(slots_per_lane * lanes.size() * kSlice), regions, lanes.size(), kSlice);
     ASSERT_TRUE(staging.ok()) << staging.status().message;
-    operation =
-        Operation::create(std::move(plan.value()), regions, std::move(lanes), nullptr, std::move(staging.value()));
+    operation = Operation::create(std::move(plan.value()), regions, std::move(lanes), {}, std::move(staging.value()));
     operation->start([this](const Outcome& outcome) { promise_.set_value(outcome); });
   }
 

@@ -1,6 +1,6 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { WeightcastError, throwIfAborted, toWeightcastError } from '../../errors.js';
+import { WeightcastError, toWeightcastError } from '../../errors.js';
 import type { HostMemory } from '../../locality.js';
 import type { Region } from '../../region.js';
 import type { Catalog } from '../catalog.js';
@@ -9,28 +9,20 @@ import type { DestinationWriter, FetchFile, Placement } from './destination.js';
 import { layOut } from './layout.js';
 import { fetchVerified } from './model-file.js';
 import { flattenedNote, singleFile } from './single-file.js';
-
-/** One write call: large enough that the call does not count, small enough that an abort is felt. */
-const WRITE_BYTES = 16n << 20n;
-
-/** A file to write: its head (length and header), and where its data lies in the region. */
-interface WeightFile {
-  readonly name: string;
-  readonly head: Buffer;
-  readonly offset: bigint;
-  readonly bytes: bigint;
-}
+import { type WeightFile, WeightFiles } from './weight-files.js';
+import { writeAt } from './write-at.js';
 
 /**
  * A model directory equal to the seed's: the same files with the same headers, or one model.safetensors where the seed
- * has no files. It is written beside its place and renamed, so that half a model is never seen.
+ * has no files. It is written beside its place, while the rest is still being read, and renamed when all of it is
+ * verified, so that half a model is never seen.
  */
 export class DirectoryDestination implements DestinationWriter {
   notes: readonly string[] = [];
   private readonly path: string;
   private readonly partial: string;
   private region: Region | undefined;
-  private files: readonly WeightFile[] = [];
+  private weights: WeightFiles | undefined;
   private created = false;
 
   constructor(path: string) {
@@ -60,16 +52,13 @@ export class DirectoryDestination implements DestinationWriter {
     progress: (bytes: bigint) => void,
     signal: AbortSignal | undefined,
   ): Promise<PullOutput> {
-    const names: string[] = [];
+    const { weights } = this;
+    if (weights === undefined) throw new WeightcastError('ERR_INTERNAL', 'commit before prepare');
+    const { writtenWhileReading } = weights;
+    const modelFiles = fetchFile === undefined ? [] : catalog.modelFiles;
     try {
-      for (const file of this.files) {
-        await this.writeWeights(file, progress, signal);
-        names.push(file.name);
-      }
-      for (const file of fetchFile === undefined ? [] : catalog.modelFiles) {
-        await this.writeModelFile(file, fetchFile as FetchFile, signal);
-        names.push(file.name);
-      }
+      await weights.finish(progress, signal);
+      for (const file of modelFiles) await this.writeModelFile(file, fetchFile as FetchFile, signal);
       // An empty directory may be in the place (refuseOccupied saw to that): rename needs it gone.
       await rmdir(this.path).catch((error: unknown) => {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
@@ -80,10 +69,12 @@ export class DirectoryDestination implements DestinationWriter {
       throw toWeightcastError(error, { doing: `cannot write to ${this.path}`, file: this.path });
     }
     this.region?.close();
-    return { kind: 'directory', path: this.path, files: names };
+    const files = [...weights.names, ...modelFiles.map(({ name }) => name)];
+    return { kind: 'directory', path: this.path, files, writtenWhileReading };
   }
 
   async abandon(): Promise<void> {
+    await this.weights?.abandon();
     this.region?.close();
     if (this.created) await rm(this.partial, { recursive: true, force: true }).catch(() => undefined);
   }
@@ -91,12 +82,12 @@ export class DirectoryDestination implements DestinationWriter {
   private async asFiles(catalog: Catalog, memory: HostMemory): Promise<Placement> {
     const layout = layOut(catalog);
     this.region = await memory.allocate(layout.bytes > 0n ? layout.bytes : 1n);
-    this.files = catalog.weightFiles.map((file, index) => {
+    const files = catalog.weightFiles.map((file, index) => {
       const length = Buffer.alloc(8);
       length.writeBigUInt64LE(BigInt(file.header.length));
       return { name: file.name, head: Buffer.concat([length, file.header]), offset: layout.files[index] ?? 0n, bytes: file.dataBytes };
     });
-    return { tensors: catalog.tensors, at: layout.tensors.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
+    return this.place(catalog, this.region, files, layout.tensors);
   }
 
   private async asOne(catalog: Catalog, memory: HostMemory): Promise<Placement> {
@@ -104,32 +95,23 @@ export class DirectoryDestination implements DestinationWriter {
     this.notes = flattenedNote(file.flattened);
     this.region = await memory.allocate(file.bytes);
     const start = BigInt(file.head.length);
-    this.files = [{ name: 'model.safetensors', head: file.head, offset: start, bytes: file.bytes - start }];
-    return { tensors: catalog.tensors, at: file.offsets.map((offset) => ({ region: 0, offset })), regions: [this.region.handle] };
+    const files = [{ name: 'model.safetensors', head: file.head, offset: start, bytes: file.bytes - start }];
+    return this.place(catalog, this.region, files, file.offsets);
   }
 
-  private async writeWeights(file: WeightFile, progress: (bytes: bigint) => void, signal: AbortSignal | undefined): Promise<void> {
-    const region = this.region;
-    if (region === undefined) throw new WeightcastError('ERR_INTERNAL', 'commit before prepare');
-    const handle = await open(join(this.partial, file.name), 'wx');
-    try {
-      await writeAll(handle, file.head);
-      for (let done = 0n; done < file.bytes;) {
-        throwIfAborted(signal, 'write');
-        const step = file.bytes - done < WRITE_BYTES ? file.bytes - done : WRITE_BYTES;
-        await writeAll(handle, region.view(file.offset + done, Number(step)));
-        done += step;
-        progress(step);
-      }
-    } finally {
-      await handle.close();
-    }
+  private place({ tensors }: Catalog, region: Region, files: readonly WeightFile[], offsets: readonly bigint[]): Placement {
+    this.weights = new WeightFiles(this.partial, this.path, region, files);
+    return { tensors, at: offsets.map((offset) => ({ region: 0, offset })), regions: [region.handle], landing: this.weights };
   }
 
   private async writeModelFile(file: Catalog['modelFiles'][number], fetchFile: FetchFile, signal: AbortSignal | undefined): Promise<void> {
     const handle = await open(join(this.partial, file.name), 'wx');
     try {
-      for await (const chunk of fetchVerified(file, fetchFile, signal)) await writeAll(handle, chunk);
+      let end = 0;
+      for await (const chunk of fetchVerified(file, fetchFile, signal)) {
+        await writeAt(handle, chunk, end);
+        end += chunk.length;
+      }
     } finally {
       await handle.close();
     }
@@ -147,7 +129,7 @@ export class DirectoryDestination implements DestinationWriter {
     }
   }
 
-  /** A full disk is found before the wire is used; it can still fill up later, which `commit` reports. */
+  /** A full disk is found before the wire is used; it can still fill up later, which ends the read. */
   private async refuseFull(catalog: Catalog): Promise<void> {
     const needed = catalog.modelFiles.reduce((sum, file) => sum + file.size, catalog.bytes);
     const { bavail, bsize } = await statfs(this.partial, { bigint: true });
@@ -161,10 +143,6 @@ export class DirectoryDestination implements DestinationWriter {
       );
     }
   }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length;) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
 /** File names come from the peer: they must stay inside the directory. */

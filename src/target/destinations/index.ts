@@ -5,7 +5,7 @@ import { MemoryDestination } from './memory.js';
 import { OwnTensors } from './own-tensors.js';
 import { SharedDestination } from './shared.js';
 
-export type { DestinationWriter, FetchFile, Placement } from './destination.js';
+export type { DestinationWriter, FetchFile, Landing, Placement } from './destination.js';
 
 /** @throws ERR_INVALID_ARGUMENT for a name that cannot be one. */
 export function destinationWriter(into: Exclude<Destination, { readonly kind: 'mapped' }>): DestinationWriter {

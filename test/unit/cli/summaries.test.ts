@@ -57,7 +57,7 @@ const result: PullResult = {
   eventLoopMaxDelayMs: 4,
   verified: { algorithm: 'xxh3-64', tensors: 339, bytes: 256_000_000n, bytesWhileReading: 250_000_000n, bytesReadTwice: 0n },
   notes: ['the seed sent no tokenizer'],
-  output: { kind: 'directory', path: '/tmp/out', files: ['model.safetensors', 'config.json'] },
+  output: { kind: 'directory', path: '/tmp/out', files: ['model.safetensors', 'config.json'], writtenWhileReading: 1024n },
 };
 
 describe('the summary of pull', () => {
