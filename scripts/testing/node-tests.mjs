@@ -1,7 +1,7 @@
 // node:test stages: which compiled files belong to one, and how a file list is run and counted.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { checked } from './counts.mjs';
+import { checked, sum } from './counts.mjs';
 import { root, run, sources } from './shell.mjs';
 
 /**
@@ -44,13 +44,33 @@ export function testEnvironment() {
   return existsSync(python) ? { WEIGHTCAST_PYTHON: python } : {};
 }
 
-/** Runs all tests of a folder on this computer. */
-export async function runNodeTests(folder, options) {
-  const counts = path.join(root, 'build/results', `${folder.replaceAll('/', '-')}.json`);
+/**
+ * Runs all tests of a folder on this computer.
+ * @param {string} folder
+ * @param {{ concurrency: number, timeoutMs: number, alone?: readonly string[] }} options `alone`: sources, below the folder,
+ *   that measure what others would disturb; each runs by itself, after the others
+ */
+export async function runNodeTests(folder, { alone = [], ...options }) {
+  const apart = alone.map((file) => path.join('build', folder, file.replace(/\.ts$/, '.js')));
+  const files = compiledTests(folder);
+  const missing = apart.filter((file) => !files.includes(file));
+  if (missing.length > 0) return checked(undefined, false, `${missing.join(', ')}, named in scripts/testing/stages.mjs but not there,`);
+  return sum(
+    await runFiles(folder, without(files, apart), options),
+    ...(apart.length > 0 ? [await runFiles(`${folder}, alone`, apart, { ...options, concurrency: 1 })] : []),
+  );
+}
+
+function without(files, others) {
+  return files.filter((file) => !others.includes(file));
+}
+
+/** @returns {Promise<import('./counts.mjs').Counts>} */
+async function runFiles(name, files, options) {
+  const counts = path.join(root, 'build/results', `${name.replaceAll(/[^\w]+/g, '-')}.json`);
   mkdirSync(path.dirname(counts), { recursive: true });
   rmSync(counts, { force: true });
-  const files = compiledTests(folder);
-  if (files.length === 0) return checked(undefined, true, folder);
+  if (files.length === 0) return checked(undefined, true, name);
   const ok = await run(nodeTestCommand(files, options), { ...testEnvironment(), WEIGHTCAST_TEST_COUNTS: counts });
-  return checked(readCounts(counts), ok, folder);
+  return checked(readCounts(counts), ok, name);
 }
