@@ -3,7 +3,7 @@
  * the text. `docs/errors.md` has the table.
  */
 import { status as GrpcStatus } from '@grpc/grpc-js';
-import type { NativeCode, NativeFault } from './native.js';
+import type { NativeCode, NativeFault } from './native-fault.js';
 
 /** The closed set of codes. */
 export type ErrorCode =

@@ -4,7 +4,6 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WeightcastError } from './errors.js';
-import type { NativeModule } from './native.js';
 
 /** Names the addon's file itself; nothing else is tried then. */
 export const NATIVE_PATH_VARIABLE = 'WEIGHTCAST_NATIVE';
@@ -21,9 +20,10 @@ interface Attempt {
  * Loads the addon: the file that `WEIGHTCAST_NATIVE` names, else the first that is there and loads of
  * `prebuilds/PLATFORM-ARCH[-musl]/`, `build/Release/`, `build/Debug/`.
  * @param root - the package's folder; default this package's.
+ * @returns what the addon exports: `NativeModule` of `native.ts`.
  * @throws ERR_NATIVE_UNAVAILABLE with every file that was tried, why each failed, on which system, and what to do.
  */
-export function loadNative(root: string = packageRoot): NativeModule {
+export function loadNative(root: string = packageRoot): unknown {
   const require = createRequire(import.meta.url);
   const attempts: Attempt[] = [];
   let cause: unknown;
@@ -33,7 +33,7 @@ export function loadNative(root: string = packageRoot): NativeModule {
       continue;
     }
     try {
-      return require(file) as NativeModule;
+      return require(file);
     } catch (error) {
       cause ??= error;
       attempts.push({ file, reason: error instanceof Error ? error.message : String(error) });

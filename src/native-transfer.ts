@@ -1,6 +1,12 @@
 /** A transfer as the addon has it, from what it is to be to how it ended, and checksums: a part of `native.ts`. */
-import type { NativeFault, NativeLane } from './native.js';
+import type { NativeFault } from './native-fault.js';
 import type { NativeRegion } from './native-memory.js';
+
+/** A path that moves bytes: made once, used by one transfer. */
+export interface NativeLane {
+  readonly name: string;
+  close(): Promise<void>;
+}
 
 export interface NativeTransferOptions {
   /** Columns, one row a wanted range: `localOffset` is inside of `regions[region]`. All of one length. */

@@ -8,46 +8,12 @@
 import { loadNative } from './native-loader.js';
 import type { NativeEngine } from './native-engine.js';
 import type { NativeAccelerators, NativeDeviceKind, NativeLimits, NativeLocality, NativeRegion } from './native-memory.js';
-import type { NativeChecksumTask, NativeTransfer, NativeTransferOptions } from './native-transfer.js';
+import type { NativeChecksumTask, NativeLane, NativeTransfer, NativeTransferOptions } from './native-transfer.js';
 
 export type * from './native-engine.js';
+export type * from './native-fault.js';
 export type * from './native-memory.js';
 export type * from './native-transfer.js';
-
-/** Fields that the addon sets on the errors that it throws or rejects with. */
-export interface NativeFault extends Error {
-  /** One of the native status codes, for example `MEMLOCK_LIMIT`. Mapped in `errors.ts`. */
-  readonly nativeCode: NativeCode;
-  /** The C call that failed, for example `ibv_reg_mr`; `''` if none. */
-  readonly call: string;
-  /** `errno` of that call; 0 if none. */
-  readonly errno: number;
-  /** `ibv_wc_status` of the completion that failed; 0 if none. */
-  readonly wcStatus: number;
-  readonly vendorError: number;
-}
-
-/** `native/common/status.h`, `enum class Code`. */
-export type NativeCode =
-  | 'INVALID_ARGUMENT'
-  | 'RDMA_UNAVAILABLE'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'MEMLOCK_LIMIT'
-  | 'OUT_OF_MEMORY'
-  | 'REGISTRATION'
-  | 'VERBS'
-  | 'OUT_OF_RANGE'
-  | 'PEER_LOST'
-  | 'REMOTE_ACCESS'
-  | 'PROTOCOL'
-  | 'STALLED'
-  | 'CANCELLED'
-  | 'CLOSED'
-  | 'IO'
-  | 'DEVICE_UNAVAILABLE'
-  | 'DEVICE'
-  | 'INTERNAL';
 
 /** A GID table entry of a port. */
 export interface NativeGid {
@@ -178,12 +144,6 @@ export interface NativeNic {
   ): Promise<NativeRegistrations>;
   /** Queue pairs in INIT; `sendDepth` work requests each. */
   createEndpoint(role: 'initiator' | 'responder', count: number, sendDepth: number): Promise<NativeEndpoint>;
-  close(): Promise<void>;
-}
-
-/** A path that moves bytes: made once, used by one transfer. */
-export interface NativeLane {
-  readonly name: string;
   close(): Promise<void>;
 }
 
@@ -323,6 +283,6 @@ let loaded: NativeModule | undefined;
 
 /** The addon, loaded at the first use. Throws `ERR_NATIVE_UNAVAILABLE` with what was tried and what to do. */
 export function native(): NativeModule {
-  loaded ??= loadNative();
+  loaded ??= loadNative() as NativeModule;
   return loaded;
 }

@@ -1,6 +1,6 @@
 /** The reading half of `json.ts`. */
 import { WeightcastError } from '../errors.js';
-import type { JsonObject, JsonValue } from './json.js';
+import type { JsonObject, JsonValue } from './json-value.js';
 
 /** Mooncake's deepest message has four levels; the parser recurses, so strangers must not choose the depth. */
 const maxDepth = 32;

@@ -3,14 +3,10 @@
  * Hence a small strict parser and a writer that emits what jsoncpp's FastWriter emits: compact, ASCII, keys sorted bytewise.
  */
 import { WeightcastError } from '../errors.js';
+import type { JsonObject, JsonValue } from './json-value.js';
 
 export { parseJson } from './json-parser.js';
-
-/** A JSON value. An integer literal is a `number` when that is exact, else a `bigint`. */
-export type JsonValue = null | boolean | number | bigint | string | JsonValue[] | JsonObject;
-export interface JsonObject {
-  [key: string]: JsonValue;
-}
+export type { JsonObject, JsonValue } from './json-value.js';
 
 /** The compact form without a line feed: keys sorted bytewise, integers as decimals, everything beyond ASCII escaped. */
 export function stringifyCompact(value: JsonValue | undefined): string {

@@ -9,7 +9,8 @@ import {
   WorkerServiceService,
 } from '../../gen/model_express/p2p.js';
 import { SeedServiceService } from '../../gen/weightcast/seed.js';
-import { ManifestAssembler, type ModelManifest } from './model-manifest.js';
+import { ManifestAssembler } from './manifest-parts.js';
+import type { ModelManifest } from './model-manifest.js';
 import { formatAddress, parseTarget } from '../../rpc/address.js';
 import { type Method, RpcClient } from '../../rpc/rpc-client.js';
 import type { ClientSecurity } from '../../security/tls-files.js';

@@ -2,7 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import type { ModelFileChunk, SeedServiceServer } from '../../gen/weightcast/seed.js';
 import { fail, streamOut } from '../../rpc/stream-out.js';
-import { chunksOf, manifestParts } from './model-manifest.js';
+import { chunksOf, manifestParts } from './manifest-parts.js';
 import { mismatch, type ServedSource } from './served-source.js';
 
 export function createSeedService(source: ServedSource): SeedServiceServer {

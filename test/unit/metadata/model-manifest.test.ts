@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { ModelManifestPart, type TensorColumns } from '#src/gen/weightcast/seed.js';
-import { ManifestAssembler, manifestParts, type ManifestTensor, type ModelManifest } from '#src/metadata/worker/model-manifest.js';
+import { ManifestAssembler, manifestParts } from '#src/metadata/worker/manifest-parts.js';
+import type { ManifestTensor, ModelManifest } from '#src/metadata/worker/model-manifest.js';
 import { fromColumns, toColumns } from '#src/metadata/worker/tensor-columns.js';
 
 /** Over the wire, message by message. */
