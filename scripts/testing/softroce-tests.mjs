@@ -48,6 +48,8 @@ export async function runSoftroceTests(folder, machine) {
   return checked(sum(...counts.filter((entry) => entry !== undefined)), ok && complete, folder);
 }
 
+/** As one word of a shell's command. */
 function quoted(word) {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
+  const inside = word.replaceAll("'", "'\\''");
+  return `'${inside}'`;
 }
