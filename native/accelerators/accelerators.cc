@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "cuda/inventory.h"
+#include "cuda/ipc.h"
 #include "cuda/region.h"
 #include "hip/inventory.h"
 #include "hip/region.h"
@@ -61,6 +63,16 @@ Result<memory::RegionPtr> adopt(DeviceKind kind, std::uint64_t address, std::uin
 
 Result<Allocation> allocation(DeviceKind kind, std::uint64_t address) {
   return kind == DeviceKind::kHip ? as_ours(hip::allocation_at(address)) : as_ours(cuda::allocation_at(address));
+}
+
+Result<memory::RegionPtr> import_allocation(std::uint32_t ordinal, const AllocationHandle& handle, std::uint64_t bytes,
+                                            bool writable, std::shared_ptr<const void> lease) {
+  return cuda::import_allocation(ordinal, std::bit_cast<cuda::IpcMemHandle>(handle), bytes, writable, std::move(lease));
+}
+
+Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const memory::ExportedChunk> chunks,
+                                        bool writable, std::shared_ptr<const void> lease) {
+  return cuda::import_chunks(ordinal, chunks, writable, std::move(lease));
 }
 
 }  // namespace weightcast::accelerators

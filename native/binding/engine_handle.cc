@@ -7,9 +7,10 @@
 #include <span>
 #include <vector>
 
+#include "accelerators/accelerators.h"
 #include "binding/arguments.h"
 #include "binding/region_handle.h"
-#include "cuda/ipc.h"
+#include "memory/exported_chunk.h"
 
 namespace weightcast::binding {
 namespace {
@@ -82,15 +83,15 @@ Napi::Value EngineHandle::import_allocation(const Napi::CallbackInfo& info) {
   return promised(env, [&]() -> Napi::Value {
     const std::uint32_t ordinal = to_u32(info[0], "ordinal", 0, kHighestOrdinal);
     const std::vector<std::uint8_t> given = to_u8_column(info[1], "handle");
-    cuda::IpcMemHandle handle{};
+    accelerators::AllocationHandle handle{};
     if (given.size() != sizeof(handle)) throw invalid_argument(env, "expected 64 bytes for handle");
-    std::memcpy(&handle, given.data(), sizeof(handle));
+    std::memcpy(handle.data(), given.data(), sizeof(handle));
     const std::uint64_t bytes = to_u64(info[2], "bytes");
     const bool writable = to_flag(info[3], "writable");
     return run(
         env, runtime(),
         [ordinal, handle, bytes, writable, lease = connection(env)] {
-          return cuda::import_allocation(ordinal, handle, bytes, writable, lease);
+          return accelerators::import_allocation(ordinal, handle, bytes, writable, lease);
         },
         to_region);
   });
@@ -105,13 +106,13 @@ Napi::Value EngineHandle::import_chunks(const Napi::CallbackInfo& info) {
     auto taken = connection(env)->take(sizes.size());
     if (!taken.ok()) throw fault(env, taken.status());
     // Shared, because jobs are copied.
-    const auto chunks = std::make_shared<std::vector<cuda::Chunk>>();
+    const auto chunks = std::make_shared<std::vector<memory::ExportedChunk>>();
     for (std::size_t i = 0; i < sizes.size(); ++i)
       chunks->push_back({.descriptor = std::move(taken.value()[i]), .bytes = sizes[i]});
     return run(
         env, runtime(),
         [ordinal, chunks, writable, lease = connection(env)] {
-          return cuda::import_chunks(ordinal, *chunks, writable, lease);
+          return accelerators::import_chunks(ordinal, *chunks, writable, lease);
         },
         to_region);
   });

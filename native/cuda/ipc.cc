@@ -63,7 +63,7 @@ class Mapping {
     base_ = 0;
     return failed(code, "cuMemAddressReserve", "cannot reserve addresses for " + std::to_string(bytes) + " bytes");
   }
-  Status add(const Chunk& chunk) {
+  Status add(const memory::ExportedChunk& chunk) {
     const Driver& driver = device_->driver();
     AllocationHandle handle = 0;
     // The number of the descriptor travels as the pointer.
@@ -140,7 +140,7 @@ bool has_virtual_memory(const Driver& driver) {
 }
 
 /// Of the chunk at `at`. With the device's context current.
-Result<Chunk> export_chunk(const CudaDevice& device, DevicePointer at, std::uint64_t bytes) {
+Result<memory::ExportedChunk> export_chunk(const CudaDevice& device, DevicePointer at, std::uint64_t bytes) {
   const Driver& driver = device.driver();
   AllocationHandle handle = 0;
   if (const Code code = driver.mem_retain_allocation_handle(&handle, reinterpret_cast<void*>(at));
@@ -155,7 +155,7 @@ Result<Chunk> export_chunk(const CudaDevice& device, DevicePointer at, std::uint
     return driver.failed(code, "cuMemExportToShareableHandle",
                          "cannot share memory of " + device.name() + "; it must be made to be shared as a descriptor");
   }
-  return Chunk{.descriptor = Descriptor(descriptor), .bytes = bytes};
+  return memory::ExportedChunk{.descriptor = Descriptor(descriptor), .bytes = bytes};
 }
 
 Result<Exported> export_chunks(const CudaRegion& region) {
@@ -212,10 +212,10 @@ Result<memory::RegionPtr> import_allocation(std::uint32_t ordinal, const IpcMemH
       std::make_shared<ForeignAllocation>(device, base, bytes, writable, buffer_id, std::move(lease)));
 }
 
-Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const Chunk> chunks, bool writable,
-                                        std::shared_ptr<const void> lease) {
+Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const memory::ExportedChunk> chunks,
+                                        bool writable, std::shared_ptr<const void> lease) {
   std::uint64_t bytes = 0;
-  for (const Chunk& chunk : chunks) {
+  for (const memory::ExportedChunk& chunk : chunks) {
     if (chunk.bytes == 0 || chunk.bytes > UINT64_MAX - bytes) return refused("a chunk of memory has no size");
     bytes += chunk.bytes;
   }
@@ -228,7 +228,7 @@ Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const C
   if (!current.status().ok()) return current.status();
   Mapping mapping(device);
   if (Status status = mapping.reserve(bytes); !status.ok()) return status;
-  for (const Chunk& chunk : chunks) {
+  for (const memory::ExportedChunk& chunk : chunks) {
     if (Status status = mapping.add(chunk); !status.ok()) return status;
   }
   if (Status status = mapping.allow(); !status.ok()) return status;

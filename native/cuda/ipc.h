@@ -6,20 +6,14 @@
 #include <span>
 #include <vector>
 
-#include "common/descriptor.h"
 #include "common/status.h"
 #include "cuda/api.h"
 #include "cuda/region.h"
+#include "memory/exported_chunk.h"
 #include "memory/region.h"
 
 /// Memory of a GPU that belongs to another process of this host.
 namespace weightcast::cuda {
-
-/// One physical piece of a virtual mapping (cuMemCreate), as its owner exports it.
-struct Chunk {
-  Descriptor descriptor;  ///< POSIX handle
-  std::uint64_t bytes;    ///< exactly the chunk's
-};
 
 /// The whole of an allocation of another process's cuMemAlloc (`bytes`, from its base, to which handles refer),
 /// mapped here until the region goes. `lease` is dropped after it was unmapped. kInvalidArgument for a handle of this
@@ -28,16 +22,16 @@ struct Chunk {
 Result<memory::RegionPtr> import_allocation(std::uint32_t ordinal, const IpcMemHandle& handle, std::uint64_t bytes,
                                             bool writable, std::shared_ptr<const void> lease);
 
-/// The chunks of another process's virtual mapping, one behind the other at new addresses, until the region goes.
-/// `lease` as above. kInvalidArgument without chunks or with one of no bytes; kDeviceUnavailable, kNotFound,
-/// kOutOfMemory, kDevice.
-Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const Chunk> chunks, bool writable,
-                                        std::shared_ptr<const void> lease);
+/// The chunks (cuMemCreate) of another process's virtual mapping, one behind the other at new addresses, until the
+/// region goes. `lease` as above. kInvalidArgument without chunks or with one of no bytes; kDeviceUnavailable,
+/// kNotFound, kOutOfMemory, kDevice.
+Result<memory::RegionPtr> import_chunks(std::uint32_t ordinal, std::span<const memory::ExportedChunk> chunks,
+                                        bool writable, std::shared_ptr<const void> lease);
 
 /// What another process imports a region by: a handle, or chunks.
 struct Exported {
   std::optional<IpcMemHandle> handle;
-  std::vector<Chunk> chunks;
+  std::vector<memory::ExportedChunk> chunks;
   std::uint64_t bytes;   ///< of the allocation, or of all chunks
   std::uint64_t offset;  ///< of the region's first byte in it
 };
