@@ -168,15 +168,20 @@ export function usableDevices(descriptor: SegmentDescriptor): string[] {
     .map(({ name }) => name);
 }
 
-/** The devices for a location, best first; every usable one when the matrix does not know the location. */
-export function devicesFor(descriptor: SegmentDescriptor, location: string): DevicePriority {
-  const usable = usableDevices(descriptor);
-  const row = descriptor.priorityMatrix.get(location) ?? descriptor.priorityMatrix.get('*');
-  if (row === undefined) return { preferred: usable, others: [] };
-  return {
-    preferred: usable.filter((name) => row.preferred.includes(name)),
-    others: usable.filter((name) => !row.preferred.includes(name)),
-  };
+/**
+ * By device, how many readable bytes lie in places for which the publisher prefers it; none for a device that is preferred nowhere. Bytes
+ * of places that the matrix does not know (and that has no row `*`) count for none.
+ */
+export function preferredBytes({ buffers, priorityMatrix }: SegmentDescriptor): ReadonlyMap<string, bigint> {
+  // By row first: a stranger may name more places than there are rows.
+  const byRow = new Map<DevicePriority, bigint>();
+  for (const { location, length, readable } of buffers) {
+    const row = priorityMatrix.get(location) ?? priorityMatrix.get('*');
+    if (readable && row !== undefined) byRow.set(row, (byRow.get(row) ?? 0n) + length);
+  }
+  const byDevice = new Map<string, bigint>();
+  for (const [row, bytes] of byRow) for (const name of new Set(row.preferred)) byDevice.set(name, (byDevice.get(name) ?? 0n) + bytes);
+  return byDevice;
 }
 
 /** The part of a NIC path before the `@`. */

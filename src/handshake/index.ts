@@ -4,10 +4,10 @@ export { descriptorLimit, exchangeConnection, fetchDescriptor, type FetchOptions
 export {
   deviceIndex,
   type DevicePriority,
-  devicesFor,
   encodeDescriptor,
   type EncodedDescriptor,
   type LocalSocket,
+  preferredBytes,
   rdmaDescriptor,
   type SegmentBuffer,
   type SegmentDescriptor,

@@ -1,6 +1,7 @@
 /** Which local NIC reads from which remote NIC. */
 import type { NativeNic } from '../native.js';
-import { deviceIndex, usableDevices, type SegmentDescriptor } from '../handshake/index.js';
+import { deviceIndex, preferredBytes, usableDevices, type SegmentDescriptor } from '../handshake/index.js';
+import { subnetBits } from './subnet.js';
 
 /** One local NIC and the remote NIC that it reads from. */
 export interface RailPair {
@@ -10,27 +11,52 @@ export interface RailPair {
   readonly remoteIndex: number;
 }
 
+interface Candidate extends RailPair {
+  readonly sameSubnet: boolean;
+  /** Bytes that lie where the seed prefers this NIC of its. */
+  readonly preferred: bigint;
+  readonly sharedBits: number;
+  readonly sameName: boolean;
+}
+
 /**
- * Pairs NICs one to one: the pairs whose GIDs share the longest prefix first, since they are the most likely to be on one
- * subnet, then equal device names, then order. One pair a NIC is enough to fill it; the rest of either side stays unused.
+ * Pairs NICs one to one. First come pairs on one subnet, since others may not reach each other; then those with the seed's NICs that its
+ * priority matrix prefers for most of its bytes; then GIDs that share the longest prefix, equal device names, and order. One pair a NIC is
+ * enough to fill it; the rest of either side stays unused.
+ * @param subnetOf bits of a GID that name its subnet; replaced by tests.
  */
-export function pairRails(nics: readonly NativeNic[], descriptor: SegmentDescriptor): RailPair[] {
-  const remote = usableDevices(descriptor).map((name) => ({ name, index: deviceIndex(descriptor, name) }));
-  const candidates = nics
-    .flatMap((nic) =>
-      remote.map((device) => ({ nic, device, score: affinity(nic, device.name, descriptor.devices[device.index]?.gid ?? '') })),
-    )
-    .sort((a, b) => b.score - a.score);
+export function pairRails(
+  nics: readonly NativeNic[],
+  descriptor: SegmentDescriptor,
+  subnetOf: (gid: string) => number = subnetBits,
+): RailPair[] {
+  const preferred = preferredBytes(descriptor);
+  const remote = usableDevices(descriptor).map((remoteDevice) => {
+    const remoteIndex = deviceIndex(descriptor, remoteDevice);
+    return { remoteDevice, remoteIndex, gid: descriptor.devices[remoteIndex]?.gid ?? '', preferred: preferred.get(remoteDevice) ?? 0n };
+  });
+  const candidates = nics.flatMap((nic) => {
+    const subnet = subnetOf(nic.gid);
+    return remote.map(({ gid, ...device }): Candidate => {
+      const sharedBits = commonPrefixBits(nic.gid, gid);
+      return { nic, ...device, sharedBits, sameSubnet: sharedBits >= subnet, sameName: nic.device === device.remoteDevice };
+    });
+  });
   const pairs: RailPair[] = [];
-  for (const { nic, device } of candidates) {
-    if (pairs.some((pair) => pair.nic === nic || pair.remoteIndex === device.index)) continue;
-    pairs.push({ nic, remoteDevice: device.name, remoteIndex: device.index });
+  for (const { nic, remoteDevice, remoteIndex } of candidates.sort(bestFirst)) {
+    if (pairs.some((pair) => pair.nic === nic || pair.remoteIndex === remoteIndex)) continue;
+    pairs.push({ nic, remoteDevice, remoteIndex });
   }
   return pairs;
 }
 
-function affinity(nic: NativeNic, remoteDevice: string, remoteGid: string): number {
-  return commonPrefixBits(nic.gid, remoteGid) + (nic.device === remoteDevice ? 0.5 : 0);
+function bestFirst(a: Candidate, b: Candidate): number {
+  return (
+    Number(b.sameSubnet) - Number(a.sameSubnet) ||
+    Number(b.preferred > a.preferred) - Number(b.preferred < a.preferred) ||
+    b.sharedBits - a.sharedBits ||
+    Number(b.sameName) - Number(a.sameName)
+  );
 }
 
 /** Of two GIDs in text form, 16 hex pairs joined by ':'. */

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   deviceIndex,
-  devicesFor,
   encodeDescriptor,
+  preferredBytes,
   rdmaDescriptor,
   type SegmentBuffer,
   type SegmentDescriptor,
@@ -336,11 +336,27 @@ describe('choosing devices', () => {
     ]);
   });
 
-  it('follows the location of a buffer, else takes all', () => {
-    assert.deepEqual(devicesFor(base, 'cuda:0'), { preferred: ['mlx5_0'], others: ['mlx5_1'] });
-    assert.deepEqual(devicesFor(base, 'segments:4096:0,1'), { preferred: ['mlx5_0', 'mlx5_1'], others: [] });
-    const starred = new Map([...base.priorityMatrix, ['*', { preferred: ['mlx5_1'], others: ['mlx5_0'] }] as const]);
-    assert.deepEqual(devicesFor({ ...base, priorityMatrix: starred }, 'cuda:9').preferred, ['mlx5_1']);
+  it('counts for a device the readable bytes of the places that prefer it', () => {
+    const buffer = (location: string, length: bigint, readable = true): SegmentBuffer => ({
+      ...{ location, address: 4096n, length, remoteKeys: [1, 2], readable },
+    });
+    const buffers = [buffer('cpu:0', 100n), buffer('cuda:0', 30n), buffer('cuda:0', 7n), buffer('cuda:0', 1000n, false)];
+    const listed = { ...base, buffers: [...buffers, buffer('cuda:9', 5n)] };
+    assert.deepEqual(
+      [...preferredBytes(listed)],
+      [
+        ['mlx5_0', 137n],
+        ['mlx5_1', 100n],
+      ],
+    );
+    const starred = new Map([...base.priorityMatrix, ['*', { preferred: ['mlx5_1', 'mlx5_1'], others: ['mlx5_0'] }] as const]);
+    assert.deepEqual(
+      [...preferredBytes({ ...listed, priorityMatrix: starred })],
+      [
+        ['mlx5_0', 137n],
+        ['mlx5_1', 105n],
+      ],
+    );
   });
 
   it('builds NIC paths from rdma_server_name where there is one', () => {
