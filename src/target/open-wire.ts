@@ -12,9 +12,9 @@ import type { Connection, ConnectOptions } from './connection.js';
 import { tcpPort, type TransportDecision } from './decide.js';
 import type { Placement } from './destinations/index.js';
 import type { LocalEnd } from './local-end.js';
-import { nearNics } from './near.js';
+import { openNearest, type Tried } from './near.js';
 import type { Transport } from './options.js';
-import { pairRails, type RailPair } from './pairing.js';
+import type { RailPair } from './pairing.js';
 import type { PullClock } from './progress.js';
 import type { Scope } from './scope.js';
 import { openStaging, type Staging } from './staging.js';
@@ -51,17 +51,7 @@ export interface OpenWire {
 
 /** Registers what is read into, where the transport needs it, and connects. What it opens goes to `scope`. */
 export async function openWire(decided: TransportDecision, setup: WireSetup, clock: PullClock, scope: Scope): Promise<OpenWire> {
-  const { local, descriptor, options } = setup;
-  const { decision, registrations, deviceMemory, ...pinned } = await clock.phase('register', () => pin(decided, setup, scope));
-  const connected = await clock.phase('connect', () =>
-    decision.transport === 'local'
-      ? Promise.resolve(connectLocal(decision.peer))
-      : decision.transport === 'rdma'
-        ? connectRdma(local, descriptor, decision.pairs, registrations, options)
-        : connectTcp(descriptor, options),
-  );
-  scope.add(() => connected.close());
-  const connection = { ...connected, notes: [...pinned.notes, ...connected.notes] };
+  const { decision, deviceMemory, connection, ...pinned } = await openLanes(decided, setup, clock, scope);
   const slice = Math.min(setup.sliceBytes ?? connection.sliceBytes, connection.maxMessage);
   const staging =
     deviceMemory?.path === 'staging'
@@ -70,19 +60,68 @@ export async function openWire(decided: TransportDecision, setup: WireSetup, clo
   return { connection, decision, sliceBytes: staging?.slotBytes ?? slice, staging, deviceMemory };
 }
 
+type Opened = Pinned & { readonly connection: Connection };
+
+/** Of NICs that were not named, the nearest that reach the seed write into accelerators. */
+async function openLanes(decided: TransportDecision, setup: WireSetup, clock: PullClock, scope: Scope): Promise<Opened> {
+  const { nics, named, descriptor, placement } = setup;
+  const register = (pairs: readonly RailPair[]): Promise<Pinned> => clock.phase('register', () => pin(decided, pairs, setup, scope));
+  const devices = devicesOf(placement.regions);
+  if (decided.transport !== 'rdma' || named || devices.length === 0) {
+    const pinned = await register(decided.transport === 'rdma' ? decided.pairs : []);
+    return { ...pinned, connection: await connect(pinned, setup, clock, scope) };
+  }
+  const attempt = async (pairs: readonly RailPair[]): Promise<Tried<Opened>> => {
+    const pinned = await register(pairs);
+    try {
+      return { opened: { ...pinned, connection: await connect(pinned, setup, clock, scope) } };
+    } catch (error) {
+      // Staging and TCP do not depend on which NICs are near: they had all there are.
+      if (!writesDirectly(pinned) || !isOfPath(error)) throw error;
+      await Promise.all(pinned.registrations.flat().map((registration) => registration.close()));
+      return { unreachable: toWeightcastError(error) };
+    }
+  };
+  const { opened, instead, leftOut } = await openNearest(nics, devices, descriptor, attempt);
+  const told = [instead, writesDirectly(opened) ? leftOut : ''].filter((note) => note !== '');
+  return { ...opened, connection: { ...opened.connection, notes: [...told, ...opened.connection.notes] } };
+}
+
+function writesDirectly({ decision, deviceMemory }: Pinned): boolean {
+  return decision.transport === 'rdma' && deviceMemory?.path !== 'staging';
+}
+
+/** Whether other NICs may do better: the seed answered, but the queue pairs of the two did not find each other. */
+function isOfPath(error: unknown): boolean {
+  return ['ERR_VERBS', 'ERR_HANDSHAKE'].includes(toWeightcastError(error).code);
+}
+
+async function connect({ decision, registrations }: Pinned, setup: WireSetup, clock: PullClock, scope: Scope): Promise<Connection> {
+  const { local, descriptor, options } = setup;
+  const connected = await clock.phase('connect', () =>
+    decision.transport === 'local'
+      ? Promise.resolve(connectLocal(decision.peer))
+      : decision.transport === 'rdma'
+        ? connectRdma(local, descriptor, decision.pairs, registrations, options)
+        : connectTcp(descriptor, options),
+  );
+  scope.add(() => connected.close());
+  return connected;
+}
+
 /** What lanes write into, registered where they need that. */
 interface Pinned {
   readonly decision: TransportDecision;
   readonly registrations: readonly (readonly NativeRegistration[])[];
   readonly deviceMemory: DeviceMemory | undefined;
   readonly staging?: Staging;
-  readonly notes: readonly string[];
 }
 
-async function pin(decision: TransportDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
+/** @param near - the pairs whose NICs write into accelerators themselves, if that is possible. */
+async function pin(decision: TransportDecision, near: readonly RailPair[], setup: WireSetup, scope: Scope): Promise<Pinned> {
   if (decision.transport !== 'rdma') return unpinned(decision, setup);
   try {
-    return await pinForRdma(decision, setup, scope);
+    return await pinForRdma(decision, near, setup, scope);
   } catch (error) {
     return unpinned(withoutPinning(error, setup), setup);
   }
@@ -93,12 +132,12 @@ function unpinned(decision: TransportDecision, { placement, devicePath }: WireSe
   const devices = devicesOf(placement.regions);
   const reason = devicePath === 'staging' ? '' : `only RDMA writes into an accelerator's memory, and this is ${decision.transport}`;
   const deviceMemory = devices.length === 0 ? undefined : ({ devices, path: 'staging', reason } as const);
-  return { decision, registrations: [], deviceMemory, notes: [] };
+  return { decision, registrations: [], deviceMemory };
 }
 
 type RdmaDecision = TransportDecision & { readonly transport: 'rdma' };
 
-async function pinForRdma(decision: RdmaDecision, setup: WireSetup, scope: Scope): Promise<Pinned> {
+async function pinForRdma(decision: RdmaDecision, near: readonly RailPair[], setup: WireSetup, scope: Scope): Promise<Pinned> {
   const { placement, devicePath } = setup;
   const nics = decision.pairs.map((pair) => pair.nic);
   const spans = spansOf(placement);
@@ -112,31 +151,19 @@ async function pinForRdma(decision: RdmaDecision, setup: WireSetup, scope: Scope
   const devices = devicesOf(placement.regions);
   if (devices.length === 0) {
     const registrations = await registered(registerLocal(nics, placement.regions, spans, 'auto'));
-    return { decision, registrations, deviceMemory: undefined, notes: [] };
+    return { decision, registrations, deviceMemory: undefined };
   }
-  const near = await nearPairs(decision, devices, setup);
-  const nearest = near.pairs.map((pair) => pair.nic);
+  const nearest = near.map((pair) => pair.nic);
   const climbed = await climb(devicePath, (path) => registered(registerLocal(nearest, placement.regions, spans, path)));
   const deviceMemory = { devices, path: climbed.path, reason: climbed.reason };
   if (climbed.path !== 'staging') {
-    return { decision: { ...decision, pairs: near.pairs }, registrations: climbed.registered, deviceMemory, notes: near.notes };
+    return { decision: { ...decision, pairs: near }, registrations: climbed.registered, deviceMemory };
   }
   const slice = Math.min(setup.sliceBytes ?? rdmaSliceBytes, ...nics.map((nic) => nic.maxMessage));
   const staging = await openStaging('rdma', nics.length, slice, setup.memory, scope);
   const { handle } = staging.region;
   const whole = [{ offset: 0n, length: handle.byteLength }];
-  return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging, notes: [] };
-}
-
-/** NICs that write into accelerators themselves. */
-async function nearPairs(
-  { pairs }: RdmaDecision,
-  devices: readonly string[],
-  { nics, named, descriptor }: WireSetup,
-): Promise<{ readonly pairs: readonly RailPair[]; readonly notes: readonly string[] }> {
-  if (named) return { pairs, notes: [] };
-  const near = await nearNics(nics, devices);
-  return near.note === '' ? { pairs, notes: [] } : { pairs: pairRails(near.nics, descriptor), notes: [near.note] };
+  return { decision, registrations: await registered(registerLocal(nics, [handle], whole, 'auto')), deviceMemory, staging };
 }
 
 /** Memory that cannot be pinned is a reason for TCP, where `auto` may choose and the seed offers it; as for seeds. */

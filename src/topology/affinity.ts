@@ -34,13 +34,14 @@ export async function readAffinity(
   return { nics: names, accelerators: await Promise.all(rows) };
 }
 
-/** The RDMA devices that are equally near to one accelerator and nearer than all others; all, for what is no accelerator here. */
-export function nearestTo(accelerator: string, { nics, accelerators }: Affinity): string[] {
-  const row = accelerators.find((each) => each.accelerator === accelerator);
-  if (row === undefined) return [...nics];
-  const ranks = row.distances.map(rankOf);
+/**
+ * The RDMA devices that are equally near to one accelerator and nearer than all others; all, for what is no accelerator here.
+ * @param among those that count; default all of the table.
+ */
+export function nearestTo(accelerator: string, affinity: Affinity, among: readonly string[] = affinity.nics): string[] {
+  const ranks = among.map((nic) => rankOf(distanceOf(nic, accelerator, affinity)));
   const nearest = Math.min(...ranks);
-  return nics.filter((_, index) => ranks[index] === nearest);
+  return among.filter((_, index) => ranks[index] === nearest);
 }
 
 /** How far a device is from an accelerator; `unknown` where either is not in the table. */
