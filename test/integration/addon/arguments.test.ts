@@ -93,6 +93,10 @@ describe('arguments', () => {
       [{ lanes: [lane, lane] }, faultOf('INVALID_ARGUMENT', /twice/)],
       [{ sliceBytes: 0 }, faultOf('INVALID_ARGUMENT', /sliceBytes/)],
       [{ maxSegments: 0 }, faultOf('INVALID_ARGUMENT', /maxSegments/)],
+      [{ chunks: { region: 1, bytes: 4096 } }, faultOf('INVALID_ARGUMENT', /options.chunks.region is 1 of 1 regions/)],
+      [{ chunks: { region: 0, bytes: 4095 } }, faultOf('INVALID_ARGUMENT', /options.chunks.bytes/)],
+      [{ chunks: { region: 0, bytes: 2 ** 32 } }, faultOf('INVALID_ARGUMENT', /options.chunks.bytes/)],
+      [{ chunks: untyped(16) }, faultOf('INVALID_ARGUMENT', /options.chunks/)],
       [{ length: untyped(new Float64Array(1)) }, faultOf('INVALID_ARGUMENT', /BigUint64Array for options.length/)],
       [{ region: untyped([0]) }, faultOf('INVALID_ARGUMENT', /Uint32Array for options.region/)],
     ];
@@ -100,8 +104,12 @@ describe('arguments', () => {
 
     // None of the refusals used the lane up.
     const into = await native().allocate(region.byteLength, 'never');
-    const { fault } = await native().startTransfer(wholeRegion(region, into, [lane])).done;
+    const running = native().startTransfer({ ...wholeRegion(region, into, [lane]), chunks: { region: 0, bytes: 4096 } });
+    const { fault } = await running.done;
     assert.equal(fault, undefined);
+    const chunks = Math.ceil(Number(into.byteLength) / 4096);
+    assert.deepEqual([...running.takeLanded()].sort(), [...Array(chunks).keys()].sort());
+    assert.equal(running.takeLanded().length, 0);
     assert.throws(() => native().startTransfer(wholeRegion(region, into, [lane])), faultOf('INVALID_ARGUMENT', /lane/));
     readOnly.close();
     into.close();
