@@ -11,7 +11,8 @@ namespace weightcast::binding {
 /// The string of a code in `src/native-fault.ts`, `NativeCode`.
 const char* code_name(Code code);
 
-/// The JavaScript error of a failed status: `NativeFault` in `src/native-fault.ts`. Throw it, or reject with its `Value()`.
+/// The JavaScript error of a failed status: `NativeFault` in `src/native-fault.ts`. Throw it, or reject with its
+/// `Value()`.
 Napi::Error fault(Napi::Env env, const Status& status);
 
 /// A wrong argument; the message names it. For the caller to `throw`.

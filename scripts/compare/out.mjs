@@ -2,6 +2,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pull } from '../../dist/index.js';
 import { WeightFiles } from '../../dist/target/destinations/weight-files.js';
 import { openOffer } from './offer.mjs';
@@ -13,6 +14,7 @@ import { versionOf } from './processes.mjs';
 export const title = 'a pull of 1 GiB over TCP into a directory, written while reading, beside reading first and writing then';
 
 const RUNS = 7;
+const SETTLE_MS = 2000;
 const TENSORS = [64, 16 * 2 ** 20];
 const BYTES = TENSORS[0] * TENSORS[1];
 const LEAST_RATIOS = { after: 1 };
@@ -51,10 +53,11 @@ export async function measure() {
   }
 }
 
-/** Nothing of the run before is still being written back. */
+/** Nothing of the run before is still being written back, or taken back by the file system. */
 async function fresh(read) {
   rmSync(place, { recursive: true, force: true });
   spawnSync('sync');
+  await sleep(SETTLE_MS);
   return read();
 }
 

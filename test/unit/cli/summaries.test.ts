@@ -72,7 +72,7 @@ describe('the summary of pull', () => {
       /requests +245/,
       /phases +discover 12 ms, prepare 3\.0 ms, register 40 ms, connect 5\.0 ms, wire 3\.00 s, verify 60 ms\n/,
       /verified +all 339 tensors, 256\.00 MB, xxh3-64; 250\.00 MB of it hashed while reading\n/,
-      /output +\/tmp\/out \(2 files\)/,
+      /output +\/tmp\/out \(2 files; 1.02 kB written while reading\)/,
       /rxe0>rxe0 +130\.00 MB +124 requests +first byte after 1\.5 ms/,
       /rxe1>rxe1 .*38 retransmissions +reads down to 65\.54 kB +ended early: RETRY_EXC_ERR/,
       /note: the seed sent no tokenizer/,
