@@ -37,8 +37,8 @@ enum class Code : int {
 using DeviceNumber = int;             // CUdevice
 using DevicePointer = std::uint64_t;  // CUdeviceptr
 using Context = struct ContextTag*;
-using Stream = struct StreamTag*;
-using Event = struct EventTag*;
+using Stream = struct CudaStreamTag*;
+using Event = struct CudaEventTag*;
 using AllocationHandle = std::uint64_t;  // CUmemGenericAllocationHandle
 
 /// CUipcMemHandle

@@ -17,6 +17,8 @@ class CudaDevice final : public memory::Device, public std::enable_shared_from_t
  public:
   /// The process's object of GPU `ordinal`. kDeviceUnavailable, kNotFound (no such GPU), kDevice.
   static Result<std::shared_ptr<CudaDevice>> open(std::uint32_t ordinal);
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
   ~CudaDevice() override;
 
   [[nodiscard]] memory::DeviceKind kind() const override { return memory::DeviceKind::kCuda; }

@@ -35,7 +35,8 @@ Result<std::optional<Value>> attribute(const Driver& driver, PointerAttribute wh
 Result<bool> says(const Driver& driver, PointerAttribute which, DevicePointer address, bool if_unknown) {
   auto answer = attribute<unsigned>(driver, which, address);
   if (!answer.ok()) return std::move(answer.status());
-  return answer.value().has_value() ? *answer.value() % 256 != 0 : if_unknown;
+  const std::optional<unsigned> number = answer.value();
+  return number.has_value() ? *number % 256 != 0 : if_unknown;
 }
 
 Result<Allocation> range_at(const CudaDevice& device, DevicePointer address) {
@@ -57,10 +58,10 @@ Result<Allocation> range_at(const CudaDevice& device, DevicePointer address) {
 }
 
 Result<std::shared_ptr<CudaDevice>> owner_of(const Driver& driver, DevicePointer address) {
-  const auto type = attribute<unsigned>(driver, PointerAttribute::kMemoryType, address);
-  if (!type.ok()) return type.status();
-  if (!type.value().has_value())
-    return refused(address, "CUDA does not know it; memory of the host needs Region.fromAddress");
+  const auto known = attribute<unsigned>(driver, PointerAttribute::kMemoryType, address);
+  if (!known.ok()) return known.status();
+  const std::optional<unsigned> type = known.value();
+  if (!type.has_value()) return refused(address, "CUDA does not know it; memory of the host needs Region.fromAddress");
   const auto managed = says(driver, PointerAttribute::kIsManaged, address, false);
   if (!managed.ok()) return managed.status();
   if (managed.value()) {
@@ -69,13 +70,13 @@ Result<std::shared_ptr<CudaDevice>> owner_of(const Driver& driver, DevicePointer
         "it is managed memory (cudaMallocManaged), whose pages move between host and device; copy it into memory of "
         "a device");
   }
-  if (static_cast<MemoryType>(*type.value()) != MemoryType::kDevice)
+  if (static_cast<MemoryType>(*type) != MemoryType::kDevice)
     return refused(address, "it is memory of the host that CUDA has pinned; use Region.fromAddress");
-  const auto ordinal = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
-  if (!ordinal.ok()) return ordinal.status();
-  if (!ordinal.value().has_value() || *ordinal.value() < 0)
-    return refused(address, "CUDA does not say which device it is of");
-  return CudaDevice::open(static_cast<std::uint32_t>(*ordinal.value()));
+  const auto owner = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
+  if (!owner.ok()) return owner.status();
+  const std::optional<int> ordinal = owner.value();
+  if (!ordinal.has_value() || *ordinal < 0) return refused(address, "CUDA does not say which device it is of");
+  return CudaDevice::open(static_cast<std::uint32_t>(*ordinal));
 }
 
 /// Whether a virtual mapping goes on at `next`: with memory of the same device that is no allocation of its own.
@@ -123,9 +124,9 @@ Result<Adoptable> inspect(DevicePointer address, std::uint64_t bytes) {
       return refused(address, std::to_string(bytes) + " bytes of it leave their allocation of " +
                                   std::to_string(part.value().bytes) + " bytes at " + hex(part.value().base));
     }
-    const auto id = attribute<std::uint64_t>(driver, PointerAttribute::kBufferId, next);
-    if (!id.ok()) return id.status();
-    if (id.value().has_value()) ids.emplace(next, *id.value());
+    const auto numbered = attribute<std::uint64_t>(driver, PointerAttribute::kBufferId, next);
+    if (!numbered.ok()) return numbered.status();
+    if (const std::optional<std::uint64_t> id = numbered.value(); id.has_value()) ids.emplace(next, *id);
     next = end;
   }
   return Adoptable{.device = std::move(device.value()),

@@ -66,7 +66,7 @@ class Mapping {
   Status add(const memory::ExportedChunk& chunk) {
     const Driver& driver = device_->driver();
     AllocationHandle handle = 0;
-    // The number of the descriptor travels as the pointer.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the number of the descriptor travels as the pointer
     void* posix = reinterpret_cast<void*>(static_cast<std::intptr_t>(chunk.descriptor.get()));
     if (const Code code =
             driver.mem_import_from_shareable_handle(&handle, posix, ShareableHandleType::kPosixFileDescriptor);
@@ -143,6 +143,7 @@ bool has_virtual_memory(const Driver& driver) {
 Result<memory::ExportedChunk> export_chunk(const CudaDevice& device, DevicePointer at, std::uint64_t bytes) {
   const Driver& driver = device.driver();
   AllocationHandle handle = 0;
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the driver itself counts addresses as numbers, but not in this call
   if (const Code code = driver.mem_retain_allocation_handle(&handle, reinterpret_cast<void*>(at));
       code != Code::kSuccess) {
     return driver.failed(code, "cuMemRetainAllocationHandle", "cannot share memory of " + device.name());

@@ -22,8 +22,8 @@ enum class Code : int {
   kNotSupported = 801,
 };
 
-using Stream = struct StreamTag*;
-using Event = struct EventTag*;
+using Stream = struct HipStreamTag*;
+using Event = struct HipEventTag*;
 
 /// hipPointer_attribute: the numbers are CUDA's.
 enum class PointerAttribute : int {

@@ -90,6 +90,7 @@ Status HipDevice::flush() {
   if (code == Code::kInvalidValue || code == Code::kNotSupported) return Status::success();
   if (code != Code::kSuccess)
     return driver_->failed(code, "hipDeviceGetAttribute", "cannot make what was read visible on " + name());
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the runtime hands the register over as a number
   if (auto* control = reinterpret_cast<volatile unsigned*>(address); control != nullptr) {
     *control = 1;
     (void)*control;  // the write has arrived when this has come back

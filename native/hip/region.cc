@@ -10,6 +10,7 @@
 namespace weightcast::hip {
 namespace {
 
+// NOLINTNEXTLINE(performance-no-int-to-ptr): JavaScript and peers name addresses by number
 void* as_pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
 
 std::string hex(std::uint64_t address) {
@@ -110,19 +111,20 @@ Result<Allocation> allocation_at(std::uint64_t address) {
   auto loaded = load_driver();
   if (!loaded.ok()) return loaded.status();
   const Driver& driver = *loaded.value();
-  auto type = attribute<MemoryType>(driver, PointerAttribute::kMemoryType, address);
-  if (!type.ok()) return type.status();
-  if (!type.value().has_value() || *type.value() == MemoryType::kUnregistered)
+  const auto known = attribute<MemoryType>(driver, PointerAttribute::kMemoryType, address);
+  if (!known.ok()) return known.status();
+  const std::optional<MemoryType> type = known.value();
+  if (!type.has_value() || *type == MemoryType::kUnregistered)
     return refused(address, "HIP does not know it; memory of the host needs Region.fromAddress");
   auto managed = attribute<bool>(driver, PointerAttribute::kIsManaged, address);
   if (!managed.ok()) return managed.status();
-  if (*type.value() == MemoryType::kManaged || managed.value().value_or(false)) {
+  if (*type == MemoryType::kManaged || managed.value().value_or(false)) {
     return refused(
         address,
         "it is managed memory (hipMallocManaged), whose pages move between host and device; copy it into memory "
         "of a device");
   }
-  if (*type.value() != MemoryType::kDevice)
+  if (*type != MemoryType::kDevice)
     return refused(address, "it is memory of the host that HIP has pinned; use Region.fromAddress");
   auto ordinal = attribute<int>(driver, PointerAttribute::kDeviceOrdinal, address);
   if (!ordinal.ok()) return ordinal.status();
@@ -156,11 +158,11 @@ Result<memory::RegionPtr> adopt(std::uint64_t address, std::uint64_t bytes, bool
   }
   auto device = HipDevice::open(allocation.ordinal);
   if (!device.ok()) return device.status();
-  auto id = attribute<std::uint64_t>(device.value()->driver(), PointerAttribute::kBufferId, address);
-  if (!id.ok()) return id.status();
-  if (!id.value().has_value()) return refused(address, "HIP has no id for it");
-  return memory::RegionPtr(
-      std::make_shared<HipRegion>(std::move(device.value()), address, bytes, writable, *id.value()));
+  const auto numbered = attribute<std::uint64_t>(device.value()->driver(), PointerAttribute::kBufferId, address);
+  if (!numbered.ok()) return numbered.status();
+  const std::optional<std::uint64_t> id = numbered.value();
+  if (!id.has_value()) return refused(address, "HIP has no id for it");
+  return memory::RegionPtr(std::make_shared<HipRegion>(std::move(device.value()), address, bytes, writable, *id));
 }
 
 }  // namespace weightcast::hip

@@ -7,6 +7,7 @@
 namespace weightcast::memory {
 
 DriverRegion::DriverRegion(std::shared_ptr<Device> device, std::uint64_t address, std::uint64_t size, bool writable)
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): drivers count addresses as numbers
     : DeviceRegion(reinterpret_cast<std::byte*>(address), size, base_page_size(), writable),
       device_(std::move(device)) {}
 

@@ -34,6 +34,8 @@ class EventStream final : public CopyStream {
     return std::unique_ptr<EventStream>(new EventStream(std::move(device), stream));
   }
 
+  EventStream(const EventStream&) = delete;
+  EventStream& operator=(const EventStream&) = delete;
   ~EventStream() override {
     // These calls know where they belong by the handle: they are made even where the device cannot be made current any
     // more.

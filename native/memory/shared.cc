@@ -35,6 +35,7 @@ void* aligned_hint(std::uint64_t size) {
   void* free = mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (free == MAP_FAILED) return nullptr;
   munmap(free, room);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): rounded up as a number, which a pointer cannot be
   return reinterpret_cast<void*>(round_up(reinterpret_cast<std::uint64_t>(free), kTransparentHugePage));
 }
 

@@ -48,12 +48,12 @@ class SystemKernel final : public Kernel {
   }
 
   std::optional<Numbers> allowed_nodes() override {
-    constexpr std::string_view key = "Mems_allowed_list:";
+    constexpr std::string_view kKey = "Mems_allowed_list:";
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);) {
-      if (!line.starts_with(key)) continue;
+      if (!line.starts_with(kKey)) continue;
       return parse_numbers(
-          std::string_view(line).substr(std::min(line.find_first_not_of(" \t", key.size()), line.size())));
+          std::string_view(line).substr(std::min(line.find_first_not_of(" \t", kKey.size()), line.size())));
     }
     return std::nullopt;
   }
