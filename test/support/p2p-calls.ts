@@ -35,7 +35,7 @@ export function callsOn(store: MetadataStore, clock = { now: 1_700_000_000_000 }
   return {
     clock,
     publish: async (request) => (await publishMetadata(store, request)).reply,
-    list: async (request) => (await listSources(store, request, clock.now, heartbeatTimeoutMs)).reply,
+    list: async (request) => (await listSources(store, request, clock.now, heartbeatTimeoutMs)).reply.toBuffer(),
     get: async (request) => (await getMetadata(store, request)).reply.toBuffer(),
     update: async (request) => (await updateStatus(store, request, clock.now)).reply,
   };

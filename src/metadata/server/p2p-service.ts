@@ -93,9 +93,9 @@ export function createP2pService(options: P2pServiceOptions): UntypedServiceImpl
     listSources: handler<Buffer, MessageParts>({
       name: 'ListSources',
       run: async (request) => {
-        const { reply, outcome } = await listSources(store, request, clock(), heartbeatTimeoutMs);
-        logger.debug('sources listed', { bytes: reply.length });
-        return { reply: new MessageParts([reply]), outcome };
+        const answer = await listSources(store, request, clock(), heartbeatTimeoutMs);
+        logger.debug('sources listed', { bytes: answer.reply.byteLength });
+        return answer;
       },
       failed: () => new MessageParts([]),
     }),

@@ -1,19 +1,18 @@
 /** The store of one process: nothing outlives it. */
+import { SourceListings } from './source-listings.js';
 import type { MetadataStore, SourceAttributes, StatusUpdate, StoredRecord, StoreName, WorkerListing, WorkerRecord } from './store.js';
 
-/** A worker as it is stored; `listing` is made when it is first asked for and dropped by every change. */
 interface StoredWorker {
   readonly ranks: Map<number, WorkerRecord>;
   representative: number;
-  listing: WorkerListing | undefined;
 }
 
 interface StoredSource {
   attributes: SourceAttributes;
-  /** In the order of their last changes. */
   readonly workers: Map<string, StoredWorker>;
-  /** Of all its workers; made when they are asked for and dropped by every change. */
-  listings: readonly WorkerListing[] | undefined;
+  readonly listings: SourceListings;
+  /** Workers whose listings are to be made anew when they are asked for. */
+  readonly changed: Set<string>;
 }
 
 export class MemoryStore implements MetadataStore {
@@ -25,19 +24,16 @@ export class MemoryStore implements MetadataStore {
   }
 
   publish(sourceId: string, workerId: string, attributes: SourceAttributes, record: WorkerRecord): Promise<void> {
-    const source = this.#sources.get(sourceId) ?? { attributes, workers: new Map<string, StoredWorker>(), listings: undefined };
+    const source = this.#sources.get(sourceId) ?? newSource(attributes);
     this.#sources.set(sourceId, source);
     // Workers of one source publish the same identity one after the other; their listings need not be made anew for it.
     if (!source.attributes.identity.equals(attributes.identity)) replaceAttributes(source, attributes);
     const { workerRank } = record;
-    const worker = source.workers.get(workerId) ?? {
-      ranks: new Map<number, WorkerRecord>(),
-      representative: workerRank,
-      listing: undefined,
-    };
+    const worker = source.workers.get(workerId) ?? { ranks: new Map<number, WorkerRecord>(), representative: workerRank };
+    source.workers.set(workerId, worker);
     worker.ranks.set(workerRank, record);
     worker.representative = workerRank;
-    changed(source, workerId, worker);
+    source.changed.add(workerId);
     return Promise.resolve();
   }
 
@@ -64,7 +60,7 @@ export class MemoryStore implements MetadataStore {
       return Promise.resolve(false);
     }
     worker.ranks.set(workerRank, { ...record, status: update.status, updatedAt: update.updatedAt, sourceLoad: update.sourceLoad });
-    changed(source, workerId, worker);
+    source.changed.add(workerId);
     return Promise.resolve(true);
   }
 
@@ -74,7 +70,7 @@ export class MemoryStore implements MetadataStore {
     const record = worker?.ranks.get(worker.representative);
     if (source === undefined || record === undefined || hasChanged(record, ifUpdatedAt)) return Promise.resolve(false);
     source.workers.delete(workerId);
-    source.listings = undefined;
+    source.changed.add(workerId);
     if (source.workers.size === 0) this.#sources.delete(sourceId);
     return Promise.resolve(true);
   }
@@ -101,30 +97,24 @@ export class MemoryStore implements MetadataStore {
   }
 }
 
+function newSource(attributes: SourceAttributes): StoredSource {
+  return { attributes, workers: new Map(), listings: new SourceListings(), changed: new Set() };
+}
+
 function replaceAttributes(source: StoredSource, attributes: SourceAttributes): void {
   source.attributes = attributes;
-  source.listings = undefined;
-  for (const worker of source.workers.values()) worker.listing = undefined;
+  for (const workerId of source.workers.keys()) source.changed.add(workerId);
 }
 
-/** What changed last stands last, so that sorting by time has little to do. */
-function changed(source: StoredSource, workerId: string, worker: StoredWorker): void {
-  worker.listing = undefined;
-  source.listings = undefined;
-  source.workers.delete(workerId);
-  source.workers.set(workerId, worker);
-}
-
-/** The newest first. */
 function listingsOf(sourceId: string, source: StoredSource): readonly WorkerListing[] {
-  if (source.listings !== undefined) return source.listings;
-  const listings: WorkerListing[] = [];
-  for (const [workerId, worker] of source.workers) {
-    worker.listing ??= toListing(sourceId, workerId, source.attributes, worker);
-    if (worker.listing !== undefined) listings.push(worker.listing);
+  for (const workerId of source.changed) {
+    const worker = source.workers.get(workerId);
+    const listing = worker === undefined ? undefined : toListing(sourceId, workerId, source.attributes, worker);
+    if (listing === undefined) source.listings.delete(workerId);
+    else source.listings.set(listing);
   }
-  source.listings = listings.reverse();
-  return source.listings;
+  source.changed.clear();
+  return source.listings.list();
 }
 
 /** Whether a condition `ifUpdatedAt` does not hold. */

@@ -28,7 +28,7 @@ export async function publish(
 }
 
 export async function list(store: MetadataStore, query: Partial<ListSourcesRequest>, now = 1_000_000): Promise<SourceInstanceRef[]> {
-  return ListSourcesResponse.decode((await listSources(store, listRequest(query), now, 90_000)).reply).instances;
+  return ListSourcesResponse.decode((await listSources(store, listRequest(query), now, 90_000)).reply.toBuffer()).instances;
 }
 
 export async function get(store: MetadataStore, mxSourceId: string, workerId: string): Promise<GetMetadataResponse> {

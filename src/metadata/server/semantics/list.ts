@@ -1,10 +1,12 @@
 /** ListSources: filters, order, cap, freshness. */
 import { ListSourcesRequest, SourceStatus } from '../../../gen/model_express/p2p.js';
 import { decodeIdentity, mxSourceId } from '../../../identity/index.js';
+import { MessageParts } from '../../../rpc/message-parts.js';
+import { originOf } from '../../stores/source-listings.js';
 import type { MetadataStore, WorkerListing } from '../../stores/store.js';
 import { subMessage } from '../../wire/fields.js';
-import { renderInstance } from '../../wire/reference.js';
 import { type Answer, done, reading } from './answer.js';
+import { OrderedListings } from './ordered-listings.js';
 import { isStatus } from './status.js';
 
 /**
@@ -17,40 +19,66 @@ import { isStatus } from './status.js';
  * @param heartbeatTimeoutMs a READY worker not heard of for longer is left out; just as long is fresh.
  * @throws what the store throws; MalformedRequest on bytes that are no such message.
  */
-export async function listSources(store: MetadataStore, request: Buffer, now: number, heartbeatTimeoutMs: number): Promise<Answer<Buffer>> {
+export async function listSources(
+  store: MetadataStore,
+  request: Buffer,
+  now: number,
+  heartbeatTimeoutMs: number,
+): Promise<Answer<MessageParts>> {
   const { query, sourceId } = reading(() => ({ query: ListSourcesRequest.decode(request), sourceId: wantedSource(request) }));
   // Numbers that are no status do not filter; they are not an error either.
   const status = isStatus(query.statusFilter) ? query.statusFilter : undefined;
-  const workers = await store.list(sourceId);
-  const oldest = status === SourceStatus.SOURCE_STATUS_READY ? BigInt(Math.trunc(now)) - BigInt(heartbeatTimeoutMs) : undefined;
-  if (!filtersByStatusOnly(query)) return done(encode(selected(workers, query, status), oldest));
-  const kept = keptReply(workers, status);
-  const allFresh = oldest === undefined || (kept.oldest > 0n && kept.oldest >= oldest);
-  return done(allFresh ? kept.bytes : encode(kept.workers, oldest));
+  const workers = withStatus(await store.list(sourceId), status);
+  const oldest = status === SourceStatus.SOURCE_STATUS_READY ? freshSince(now, heartbeatTimeoutMs) : anyTime;
+  const found = filtersByStatusOnly(query) ? workers : OrderedListings.of(selected(workers, query));
+  return done(new MessageParts(found.encoded(oldest)));
 }
 
-/** A reply to a query that filters by nothing but a status, before the freshness rule. */
-interface KeptReply {
-  /** Newest first. */
-  readonly workers: readonly WorkerListing[];
-  /** When the one that was silent for longest was heard of. */
-  readonly oldest: bigint;
-  readonly bytes: Buffer;
+/** Times are signed, and READY workers of time 0 were never heard of. */
+const anyTime = -(2n ** 63n);
+
+function freshSince(now: number, heartbeatTimeoutMs: number): bigint {
+  const oldest = BigInt(Math.trunc(now)) - BigInt(heartbeatTimeoutMs);
+  return oldest > 0n ? oldest : 1n;
 }
 
-/** Stores hand out the same array for as long as nothing in it has changed. */
-const keptReplies = new WeakMap<readonly WorkerListing[], Map<SourceStatus | undefined, KeptReply>>();
+/** Those of one source with a status, and the array that they were found in. */
+interface Known {
+  readonly listed: readonly WorkerListing[];
+  readonly workers: OrderedListings;
+}
 
-function keptReply(listed: readonly WorkerListing[], status: SourceStatus | undefined): KeptReply {
-  const ofListed = keptReplies.get(listed) ?? new Map<SourceStatus | undefined, KeptReply>();
-  keptReplies.set(listed, ofListed);
-  let reply = ofListed.get(status);
-  if (reply === undefined) {
-    const workers = selected(listed, undefined, status);
-    reply = { workers, oldest: workers.at(-1)?.updatedAt ?? 0n, bytes: encode(workers, undefined) };
-    ofListed.set(status, reply);
+/** By what handed the listings out, for as long as that is kept. */
+const known = new WeakMap<object, Map<SourceStatus | undefined, Known>>();
+
+function withStatus(listed: readonly WorkerListing[], status: SourceStatus | undefined): OrderedListings {
+  const has = (worker: WorkerListing): boolean => status === undefined || worker.statuses.includes(status);
+  const origin = originOf(listed);
+  if (origin === undefined) return OrderedListings.of(listed.filter(has));
+  const ofOrigin = known.get(origin) ?? new Map<SourceStatus | undefined, Known>();
+  known.set(origin, ofOrigin);
+  const last = ofOrigin.get(status);
+  if (last?.listed === listed) return last.workers;
+  const workers = last === undefined ? OrderedListings.of(listed.filter(has)) : followed(last, listed, has);
+  ofOrigin.set(status, { listed, workers });
+  return workers;
+}
+
+/** What has not changed is in the same place of both arrays. */
+function followed(
+  { listed: before, workers }: Known,
+  listed: readonly WorkerListing[],
+  has: (worker: WorkerListing) => boolean,
+): OrderedListings {
+  const removed = new Set<WorkerListing>();
+  const added: WorkerListing[] = [];
+  for (let place = 0; place < Math.max(before.length, listed.length); place++) {
+    const [was, is] = [before[place], listed[place]];
+    if (was === is) continue;
+    if (was !== undefined && has(was)) removed.add(was);
+    if (is !== undefined && has(is)) added.push(is);
   }
-  return reply;
+  return workers.with(removed, added);
 }
 
 function filtersByStatusOnly({ modelNameFilter, workerRankFilter, minTrainingStep, minUpdatedAt, limit }: ListSourcesRequest): boolean {
@@ -58,23 +86,10 @@ function filtersByStatusOnly({ modelNameFilter, workerRankFilter, minTrainingSte
 }
 
 /** Newest first, and no more than the query's limit. */
-function selected(
-  listed: readonly WorkerListing[],
-  query: ListSourcesRequest | undefined,
-  status: SourceStatus | undefined,
-): readonly WorkerListing[] {
-  const found = listed.filter(
-    (worker) => (status === undefined || worker.statuses.includes(status)) && (query === undefined || matches(worker, query)),
-  );
-  found.sort(newestFirst);
-  if (query?.limit !== undefined && query.limit > 0) found.splice(query.limit);
+function selected(workers: OrderedListings, query: ListSourcesRequest): readonly WorkerListing[] {
+  const found = workers.workers().filter((worker) => matches(worker, query));
+  if (query.limit !== undefined && query.limit > 0) found.splice(query.limit);
   return found;
-}
-
-/** @param oldest leaves out who was not heard of since then. */
-function encode(workers: readonly WorkerListing[], oldest: bigint | undefined): Buffer {
-  const fresh = oldest === undefined ? workers : workers.filter(({ updatedAt }) => updatedAt > 0n && updatedAt >= oldest);
-  return Buffer.concat(fresh.map(renderInstance));
 }
 
 /** An identity filters by its id, and only when it names a model. */
@@ -93,8 +108,4 @@ function matches(worker: WorkerListing, query: ListSourcesRequest): boolean {
     (minTrainingStep === undefined || (worker.source.trainingStep ?? -1n) >= minTrainingStep) &&
     (minUpdatedAt === undefined || worker.updatedAt >= minUpdatedAt)
   );
-}
-
-function newestFirst(a: WorkerListing, b: WorkerListing): number {
-  return a.updatedAt === b.updatedAt ? 0 : a.updatedAt < b.updatedAt ? 1 : -1;
 }

@@ -37,3 +37,10 @@ export function workerKey(sourceId: string, workerId: string): string {
 export function statusField(rank: number): string {
   return `status:${String(rank)}`;
 }
+
+/** The inverse of {@link workerKey}; undefined for keys of sources and of others. */
+export function idsOfWorkerKey(key: string): { readonly sourceId: string; readonly workerId: string } | undefined {
+  const end = sourcePrefix.length + sourceIdLength;
+  if (!key.startsWith(sourcePrefix) || key[end] !== ':') return undefined;
+  return { sourceId: key.slice(sourcePrefix.length, end), workerId: key.slice(end + 1) };
+}

@@ -133,18 +133,14 @@ if gone > 0 then return 1 end
 return 0
 `);
 
-/**
- * KEYS workers. ARGV records. Answers for each worker with its ranks: number, summary, and, where the summary is not readable and with
- * records always, the record's status, time and accelerator.
- */
-export const readRanks = script(`
-local workers = {}
-for index, key in ipairs(KEYS) do
+/** `ranks_of` a worker: of each its number, summary, and, where the summary is not readable and with records always, the record's status, time and accelerator. */
+const ranks = `
+local function ranks_of(key, records)
   local ranks = {}
   for _, field in ipairs(redis.call('HKEYS', key)) do
     if string.find(field, '^%d+$') then
       local rank = { field, redis.call('HGET', key, 'status:' .. field) }
-      if ARGV[1] == '1' or not readable(rank[2]) then
+      if records == '1' or not readable(rank[2]) then
         local record = redis.call('HGET', key, field)
         rank[3] = integer(record, 'status') or '0'
         rank[4] = integer(record, 'updated_at') or '0'
@@ -153,9 +149,31 @@ for index, key in ipairs(KEYS) do
       ranks[#ranks + 1] = rank
     end
   end
-  workers[index] = ranks
+  return ranks
 end
+`;
+
+/** KEYS workers. ARGV records. Answers for each worker with its ranks. */
+export const readRanks = script(`${ranks}
+local workers = {}
+for index, key in ipairs(KEYS) do workers[index] = ranks_of(key, ARGV[1]) end
 return workers
+`);
+
+/**
+ * KEYS source, workers. ARGV field of the source's attributes, records, ids of those workers. Answers with the number of the source's
+ * workers, its attributes, and for each of those workers its field in the source's hash and its ranks.
+ */
+export const readChanges = script(`${ranks}
+local attributes = redis.call('HGET', KEYS[1], ARGV[1])
+local count = redis.call('HLEN', KEYS[1])
+if attributes then count = count - 1 end
+local workers = {}
+for index = 2, #KEYS do
+  local text = redis.call('HGET', KEYS[1], ARGV[index + 1])
+  workers[index - 1] = { text, text and ranks_of(KEYS[index], ARGV[2]) or {} }
+end
+return { count, attributes, workers }
 `);
 
 /** KEYS worker, source. ARGV field of the source's attributes. Answers with the worker's lowest rank, its summary, the attributes, and the record's length. */

@@ -4,6 +4,7 @@ import { attributesField } from '../reserved.js';
 import type { MetadataStore, SourceAttributes, StatusUpdate, StoredRecord, StoreName, WorkerListing, WorkerRecord } from '../store.js';
 import { AttributesCache } from './attributes-cache.js';
 import { encodeAttributes } from './attributes-json.js';
+import { ChangedWorkers } from './changed-workers.js';
 import { type ConnectionOptions, RedisConnection } from './connection.js';
 import { isSourceId, sourceIdOf, sourceKey, sourcePattern, statusField, workerKey } from './keys.js';
 import { Listings } from './listings.js';
@@ -43,12 +44,16 @@ export class RedisStore implements MetadataStore {
   /** As scripts take it. */
   readonly #consultRecords: string;
 
-  private constructor(commands: RedisConnection, reads: RedisConnection, tracked: TrackedKeys, options: RedisStoreOptions) {
+  private constructor(
+    [commands, reads]: readonly [RedisConnection, RedisConnection],
+    { tracked, changed }: { readonly tracked: TrackedKeys; readonly changed: ChangedWorkers },
+    options: RedisStoreOptions,
+  ) {
     this.#commands = commands;
     this.#reads = reads;
     const { consultRecords, cacheBytes } = options;
     const attributes = new AttributesCache();
-    this.#listings = new Listings({ commands, reads, tracked, attributes, consultRecords });
+    this.#listings = new Listings({ commands, reads, tracked, changed, attributes, consultRecords });
     this.#records = new Records({ reads, tracked, attributes, cacheBytes });
     this.#consultRecords = consultRecords ? '1' : '0';
   }
@@ -57,8 +62,10 @@ export class RedisStore implements MetadataStore {
   static async open(options: RedisStoreOptions): Promise<RedisStore> {
     const { connection, connectLimitMs } = options;
     const tracked = new TrackedKeys();
+    const changed = new ChangedWorkers();
     const onInvalidate = (key: string | undefined): void => {
       tracked.forget(key);
+      changed.note(key);
     };
     const opening = [
       RedisConnection.open({ ...connection, name: 'weightcast' }, connectLimitMs),
@@ -66,8 +73,7 @@ export class RedisStore implements MetadataStore {
     ] as const;
     try {
       // Together: where the second fails first, nobody would be waiting for it yet, and that ends the process.
-      const [commands, reads] = await Promise.all(opening);
-      return new RedisStore(commands, reads, tracked, options);
+      return new RedisStore(await Promise.all(opening), { tracked, changed }, options);
     } catch (error) {
       for (const result of await Promise.allSettled(opening)) if (result.status === 'fulfilled') await result.value.close();
       throw error;
