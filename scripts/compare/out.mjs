@@ -1,27 +1,41 @@
-// `pull` into a directory, which writes while it reads, beside reading all and then writing with the same writer.
+// `pull` into a directory, which writes while it reads, beside reading all and then writing with the same writer: over a loopback that
+// is as slow as a network, in a network namespace of its own. At the loopback's own speed both would only share the processors.
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { spawnSync } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { pull } from '../../dist/index.js';
 import { WeightFiles } from '../../dist/target/destinations/weight-files.js';
 import { openOffer } from './offer.mjs';
 import { reportRates } from './rates.mjs';
+import { root } from '../testing/shell.mjs';
 import { folder, loadBefore, saveRecord } from './record.mjs';
 import { alternating } from './turns.mjs';
 import { versionOf } from './processes.mjs';
 
-export const title = 'a pull of 1 GiB over TCP into a directory, written while reading, beside reading first and writing then';
+export const title = 'a pull of 1 GiB over TCP at 4 Gb/s into a directory, written while reading, beside reading first and writing then';
 
 const RUNS = 7;
-const SETTLE_MS = 2000;
 const TENSORS = [64, 16 * 2 ** 20];
 const BYTES = TENSORS[0] * TENSORS[1];
 const LEAST_RATIOS = { after: 1 };
 const place = path.join(folder, 'out');
 
-/** @returns {Promise<boolean>} whether the bar holds */
-export async function measure() {
+/** Makes the namespace's loopback and then becomes the command. */
+const SLOW_LOOPBACK = 'ip link set lo up && tc qdisc add dev lo root tbf rate 4gbit burst 4mb latency 50ms && exec "$@"';
+
+/**
+ * @param {string} [where] `inside`: of the namespace, already
+ * @returns {Promise<boolean>} whether the bar holds
+ */
+export async function measure(where) {
+  if (where === 'inside') return await measureHere();
+  const again = [process.execPath, path.join(root, 'scripts/compare/main.mjs'), 'out', 'inside'];
+  const { status, error } = spawnSync('unshare', ['--net', 'sh', '-c', SLOW_LOOPBACK, 'sh', ...again], { stdio: 'inherit' });
+  if (error) throw error;
+  return status === 0;
+}
+
+async function measureHere() {
   const loadAverageBefore = loadBefore();
   mkdirSync(folder, { recursive: true });
   const offer = await openOffer({ name: 'compare-out', tensors: TENSORS, wire: { transport: 'tcp', host: '127.0.0.1' } });
@@ -41,6 +55,7 @@ export async function measure() {
       ...report,
       loadAverageBefore,
       runs,
+      network: SLOW_LOOPBACK,
       versions: { kernel: versionOf('uname', '-r'), filesystem: versionOf('stat', '-f', '-c', '%T', folder) },
       caveats: [
         'both write into the page cache, from the same memory with the same calls; what was written before is removed and synced before each run',
@@ -57,7 +72,6 @@ export async function measure() {
 async function fresh(read) {
   rmSync(place, { recursive: true, force: true });
   spawnSync('sync');
-  await sleep(SETTLE_MS);
   return read();
 }
 
