@@ -20,7 +20,7 @@ using standin::Ledger;
 
 namespace weightcast::cuda {
 
-struct StreamTag {
+struct CudaStreamTag {
   const int device;
   std::mutex mutex;
   std::condition_variable changed;
@@ -29,7 +29,7 @@ struct StreamTag {
   bool ending = false;
   std::thread thread;
 
-  explicit StreamTag(int its_device) : device(its_device), thread([this] { run(); }) {}
+  explicit CudaStreamTag(int its_device) : device(its_device), thread([this] { run(); }) {}
   void run() {
     std::unique_lock lock(mutex);
     for (;;) {
@@ -56,13 +56,13 @@ struct StreamTag {
   }
 };
 
-struct EventTag {
+struct CudaEventTag {
   const int device;
   std::mutex mutex;
   std::condition_variable changed;
   int pending = 0;
 
-  explicit EventTag(int its_device) : device(its_device) {}
+  explicit CudaEventTag(int its_device) : device(its_device) {}
 };
 
 }  // namespace weightcast::cuda
@@ -116,7 +116,7 @@ Code cuStreamCreate(cuda::Stream* stream, unsigned flags) {
   STANDIN_ENTER("cuStreamCreate");
   STANDIN_NEED_CONTEXT(device);
   if (flags > cuda::kStreamNonBlocking) return Code::kInvalidValue;
-  *stream = new cuda::StreamTag(device);
+  *stream = new cuda::CudaStreamTag(device);
   streams.insert(*stream);
   ++Ledger::get().alive["streams"];
   return Code::kSuccess;
@@ -165,7 +165,7 @@ Code cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, std::size_t bytes, cuda:
 Code cuEventCreate(cuda::Event* event, unsigned /*flags*/) {
   STANDIN_ENTER("cuEventCreate");
   STANDIN_NEED_CONTEXT(device);
-  *event = new cuda::EventTag(device);
+  *event = new cuda::CudaEventTag(device);
   events.insert(*event);
   ++Ledger::get().alive["events"];
   return Code::kSuccess;
