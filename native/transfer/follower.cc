@@ -24,18 +24,6 @@ std::uint64_t batch_of(const Plan& plan) {
   return std::clamp<std::uint64_t>(kBatchBytes / std::max<std::uint64_t>(1, slice_bytes), 1, kMostBatched);
 }
 
-/// False when the system gives no more threads.
-template <typename Body>
-bool spawn(std::vector<std::thread>& threads, Body body) {
-  try {
-    threads.emplace_back(std::move(body));
-  } catch (const std::system_error&) {
-    return false;
-  }
-  (void)pthread_setname_np(threads.back().native_handle(), "wc-checksum");
-  return true;
-}
-
 }  // namespace
 
 struct Follower::Chain {
@@ -80,14 +68,22 @@ Follower::Follower(const Plan& plan, std::span<const Want> wants, std::span<cons
 Follower::~Follower() { stop(); }
 
 void Follower::start() {
-  const auto body = [this](std::size_t thread) {
-    return [this, thread] {
-      settle_down(thread);
-      follow();
-    };
-  };
-  while (threads_.size() < thread_count_ && spawn(threads_, body(threads_.size()))) {
+  while (threads_.size() < thread_count_ && spawn(threads_, [this] { follow(); })) {
   }
+}
+
+template <typename Body>
+bool Follower::spawn(std::vector<std::thread>& threads, Body body) {
+  try {
+    threads.emplace_back([this, thread = threads.size(), body = std::move(body)] {
+      settle_down(thread);
+      (void)pthread_setname_np(pthread_self(), "wc-checksum");  // as RdmaLane: not before
+      body();
+    });
+  } catch (const std::system_error&) {
+    return false;
+  }
+  return true;
 }
 
 /// A refusal is told by the lane, whose thread meets the same.

@@ -70,6 +70,9 @@ class Follower {
   };
 
   void follow();
+  /// A thread of ours, near the lane that it follows. False when the system gives no more.
+  template <typename Body>
+  bool spawn(std::vector<std::thread>& threads, Body body);
   void settle_down(std::size_t thread) const;
   void hash_slice(std::uint32_t slice, const Round& round);
   void hash_chain(Chain& chain, const Round& round);

@@ -282,10 +282,10 @@ Status RdmaLane::run(SliceFeed& feed, std::uint32_t lane_index) {
   }
   const std::uint32_t wanted = options_.depth == 0 ? endpoint_->max_reads() + kExtraDepth : options_.depth;
   const std::uint32_t depth = std::min(wanted, endpoint_->send_depth());
-  name_thread(options_.name);
   if (!options_.processors.empty()) {
     report_.affinity_refusal = topology::system_kernel().run_on(options_.processors).message;
   }
+  name_thread(options_.name);  // not before: one of that name that somebody sees is where it stays
   ReadQueue reads(*endpoint_, remote_keys_, local_keys(local_), depth, clean_queue_pairs(*endpoint_, options_));
   return Run(*endpoint_, std::move(reads), feed, lane_index, options_, wake_fd_, report_).run();
 }

@@ -115,9 +115,9 @@ function memoryOf({ output }: PullResult): Region {
   return output.region;
 }
 
-/** The last that was seen: a thread is named, and kept somewhere, once it runs. */
-function keptOn(threads: Watched['threads'], name: string): string | undefined {
-  return [...(threads.get(name) ?? [])].at(-1);
+/** Wherever threads of a name were seen: they take it once they are where they stay. */
+function keptOn(threads: Watched['threads'], name: string): string {
+  return [...(threads.get(name) ?? [])].join(' or ');
 }
 
 test('what is read over a device of node 1 lands in memory of node 1, by threads that are kept there', async () => {
