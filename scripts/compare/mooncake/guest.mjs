@@ -23,7 +23,7 @@ const GID_INDEX = 1;
 const environment = { MC_GID_INDEX: `${GID_INDEX}`, MC_ENABLE_DEST_DEVICE_AFFINITY: '1' };
 
 /** Defaults of `pull`. */
-const wire = { queuePairs: undefined, readsInFlight: 16, connections: 1, stallTimeoutMs: 10_000, signal: undefined };
+const wire = { queuePairs: undefined, readsInFlight: 16, connections: 1, stallTimeoutMs: 10_000, processorsOf: () => '', signal: undefined };
 const SLICE_BYTES = 1 << 20;
 
 const rails = await openRails({ transport: 'rdma', gidIndex: GID_INDEX });
@@ -69,15 +69,15 @@ async function ourReader({ session, ...what }) {
   const descriptor = await local.fetchPeer(session, 'rdma', undefined);
   const pairs = pairRails(rails.nics, descriptor);
   const nics = pairs.map((pair) => pair.nic);
-  const registrations = await registerLocal(nics, [region.handle], [{ offset: 0n, length: BigInt(bytes) }]);
+  const registrations = await registerLocal(nics, [region.handle], [{ offset: 0n, length: BigInt(bytes) }], 'auto');
   return {
     async read() {
       clear();
       const connection = await connectRdma(local, descriptor, pairs, registrations, { ...wire, sessionId: session });
       const usage = process.cpuUsage();
       const began = performance.now();
-      const { outcome } = await transfer(connection, placement, {
-        sliceBytes: SLICE_BYTES,
+      const open = { connection, sliceBytes: SLICE_BYTES, staging: undefined, deviceMemory: undefined };
+      const { outcome } = await transfer(open, placement, {
         checksums: [],
         merge: true,
         peer: session,

@@ -25,7 +25,7 @@ const BATCH = 1000;
 const TICKS_SECONDS = 0.03;
 
 /** Defaults of `pull`. */
-const wire = { queuePairs: undefined, readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, signal: undefined };
+const wire = { queuePairs: undefined, readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, processorsOf: () => '', signal: undefined };
 
 /** @returns {Promise<{ holds: boolean, leastRatio: number, results: object[] }>} */
 export async function measureTcp() {
@@ -68,8 +68,8 @@ async function ourReader({ session, ...what }) {
       const usage = process.cpuUsage();
       const began = performance.now();
       const connection = await connectTcp(descriptor, { ...wire, sessionId: session });
-      const { outcome } = await transfer(connection, memory.placement, {
-        sliceBytes: undefined,
+      const open = { connection, sliceBytes: connection.sliceBytes, staging: undefined, deviceMemory: undefined };
+      const { outcome } = await transfer(open, memory.placement, {
         checksums: [],
         merge: true,
         peer: session,
