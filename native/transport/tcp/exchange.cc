@@ -20,8 +20,10 @@ namespace {
 // Large enough that small tensors fill a socket buffer in one call, small enough for the stack (4 KiB).
 constexpr std::size_t kScatter = 256;
 // Waking up for every packet costs the reader three times the CPU, and on one host the seed as well: a wait ends when
-// so many bytes are in, or all that are left of the answer.
-constexpr std::uint64_t kWorthWaking = 2U << 20;
+// so much of a long answer is in, or all that is left of it when that is little. Later the seed that shares our caches
+// pays for bytes that have left them (docs/benchmarks.md, "Reading from a Mooncake seed, TCP").
+constexpr std::uint64_t kWorthWaking = 512U << 10;
+constexpr std::uint64_t kWorthAwaiting = 1U << 20;
 
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -122,7 +124,7 @@ Status Exchange::receive_some(std::span<iovec> vectors, std::uint64_t left, std:
       return closed_by_peer();
     }
     if (would_block(errno)) {
-      peer_.wake_at(std::min(left, kWorthWaking));
+      peer_.wake_at(left <= kWorthAwaiting ? left : kWorthWaking);
       Status waited = wait(POLLIN);
       // A slow peer may have sent something, if less than is worth waking up for.
       if (waited.ok() || (waited.code == Code::kStalled && !std::exchange(waited_in_vain, true))) continue;
