@@ -12,7 +12,10 @@ import { usedMemory } from './memory.mjs';
 export const title = 'what a pull costs: verification over TCP and RDMA, processor time beside ib_read_bw -e, event loop';
 
 const RUNS = 7;
-/** Over TCP: 2 GiB. */
+/**
+ * Over TCP: 2 GiB.
+ * @type {[count: number, bytes: number]}
+ */
 const TENSORS = [64, 32 * 2 ** 20];
 
 /** The rate with every byte verified, over that without. */

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checksums } from '../../dist/checksum.js';
 import { MetadataServer, pull, Region } from '../../dist/index.js';
 import { native } from '../../dist/native.js';
+import { outputOf } from './output-of.mjs';
 import { listening, service, start } from './processes.mjs';
 import { loadBefore, saveRecord } from './record.mjs';
 import { compared, median, table } from './statistics.mjs';
@@ -52,6 +53,7 @@ export async function measure() {
   return holds;
 }
 
+/** @param {{ what: string, unit: string, ours: number, holds: boolean, theirs?: number, ratio?: number, lowest?: number, highest?: number, bar?: number }} result */
 function row({ what, ours, theirs, ratio, lowest, highest, bar, unit, holds }) {
   const text = (value) => (value === undefined ? '' : value.toFixed(2));
   const verdict = bar === undefined ? '' : holds ? 'holds' : 'MISSED';
@@ -75,6 +77,7 @@ async function beside(server, bytes, memory) {
       () => newPages(from, expected),
       () => copiedToNewPages(source, bytes),
     );
+    /** @type {Parameters<typeof row>[0][]} */
     const results = [judged(`${size}: memcpy`, bars.memcpy, memcpy), judged(`${size}: memcpy, both into new pages`, undefined, fresh)];
     if (bytes < GIB) results.push(judged(`${size}: UCX`, bars.ucx, await taking(old, () => ucxRate(bytes))));
     else if (memory === 'shared') results.push(await mapped(from, size));
@@ -119,24 +122,26 @@ function fill(region, value) {
 
 /** The checksums of a seed's tensors by name, as a pull that verified them has them. */
 async function verifiedSums(from) {
-  const { output, verified, bytes } = await pull({ ...from, into: { kind: 'memory' } });
+  const result = await pull({ ...from, into: { kind: 'memory' } });
+  const { verified, bytes } = result;
   if (verified?.bytes !== bytes) throw new Error(`${verified?.bytes} of ${bytes} bytes verified`);
-  const sums = await sumsOf(output.region, output.tensors);
-  output.region.close();
+  const { region, tensors } = outputOf(result, 'memory');
+  const sums = await sumsOf(region, tensors);
+  region.close();
   return sums;
 }
 
 /** @param {readonly { name: string, offset: bigint, bytes: bigint }[]} tensors of the region */
 async function sumsOf(region, tensors) {
   const ranges = tensors.map(({ offset, bytes }) => ({ region: 0, offset, bytes }));
-  const sums = await checksums([region.handle], ranges);
+  const sums = await checksums([region.handle], ranges, undefined);
   return new Map(tensors.map(({ name }, index) => [name, sums[index]]));
 }
 
 /** GB/s of the wire phase, into memory that the pull gets itself. */
 async function newPages(from, expected) {
   const result = await pull({ ...from, into: { kind: 'memory' }, verify: false });
-  const { region, tensors } = result.output;
+  const { region, tensors } = outputOf(result, 'memory');
   const rate = await comparedRate(result, region, tensors, expected);
   region.close();
   return rate;
@@ -200,8 +205,9 @@ async function mapped(from, size) {
   const times = [];
   for (let run = 0; run <= RUNS; run++) {
     const startedAt = performance.now();
-    const { output } = await pull({ ...from, into: { kind: 'mapped' } });
+    const result = await pull({ ...from, into: { kind: 'mapped' } });
     const took = performance.now() - startedAt;
+    const output = outputOf(result, 'mapped');
     for (const { region, offset, bytes } of output.tensors) await output.regions[region].read(offset + bytes - 1n, new Uint8Array(1));
     for (const region of output.regions) region.close();
     if (run > 0) times.push(took);

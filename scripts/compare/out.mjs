@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { pull } from '../../dist/index.js';
 import { WeightFiles } from '../../dist/target/destinations/weight-files.js';
 import { openOffer } from './offer.mjs';
+import { outputOf } from './output-of.mjs';
 import { reportRates } from './rates.mjs';
 import { root } from '../testing/shell.mjs';
 import { folder, loadBefore, saveRecord } from './record.mjs';
@@ -15,6 +16,7 @@ import { versionOf } from './processes.mjs';
 export const title = 'a pull of 1 GiB over TCP at 4 Gb/s into a directory, written while reading, beside reading first and writing then';
 
 const RUNS = 7;
+/** @type {[count: number, bytes: number]} */
 const TENSORS = [64, 16 * 2 ** 20];
 const BYTES = TENSORS[0] * TENSORS[1];
 const LEAST_RATIOS = { after: 1 };
@@ -81,7 +83,7 @@ async function whileReading(from) {
   return {
     bytes: BYTES,
     seconds: (performance.now() - begun) / 1000,
-    early: Number(result.output.writtenWhileReading),
+    early: Number(outputOf(result, 'directory').writtenWhileReading),
     phases: result.phases,
   };
 }
@@ -89,7 +91,7 @@ async function whileReading(from) {
 async function afterReading(from) {
   const begun = performance.now();
   const result = await read(from, { kind: 'memory' });
-  const { region } = result.output;
+  const { region } = outputOf(result, 'memory');
   mkdirSync(place);
   const file = { name: 'model.safetensors', head: Buffer.alloc(4096), offset: 0n, bytes: region.byteLength };
   await new WeightFiles(place, place, region, [file]).finish(() => undefined, undefined);

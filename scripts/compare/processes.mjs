@@ -17,10 +17,13 @@ export async function finished(command) {
   return child.said.out;
 }
 
-/** Starts a command whose output is collected in `said`. */
+/**
+ * Starts a command whose output is collected in `said`.
+ * @param {readonly string[]} command
+ */
 export function start([file, ...args]) {
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.said = { out: '', err: '' };
+  const said = { out: '', err: '' };
+  const child = Object.assign(spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] }), { said });
   child.stdout.setEncoding('utf8').on('data', (text) => (child.said.out += text));
   child.stderr.setEncoding('utf8').on('data', (text) => (child.said.err += text));
   return child;

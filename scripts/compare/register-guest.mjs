@@ -50,7 +50,8 @@ writeFileSync(
 /** Registers the ranges as a seed does, then releases them. */
 async function ours(ranges) {
   const start = performance.now();
-  const registrations = await register(rails.nics, { regions: [region] }, ranges, silentLogger);
+  const content = { regions: [region], tensors: [], weightFiles: [], modelFiles: [], close: () => undefined };
+  const registrations = await register(rails.nics, content, ranges, silentLogger);
   const registered = performance.now();
   await registrations.close();
   return { registerMs: registered - start, releaseMs: performance.now() - registered };

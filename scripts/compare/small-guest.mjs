@@ -11,10 +11,14 @@ import { alternating } from './turns.mjs';
 const RUNS = Number(process.argv[2]);
 /** Less: what is judged of them is how many reads they take, and that does not vary. */
 const MANY_RUNS = 5;
+/** @type {import('../../dist/bench/source/offer.js').Wire} */
 const wire = { transport: 'rdma', devices: ['rxe0'], gidIndex: 1, host: '127.0.0.1' };
 
+/** @type {[count: number, bytes: number]} */
 const ONE = [1, 48 * 2 ** 20];
+/** @type {[count: number, bytes: number]} */
 const SMALL = [3_000, 16 * 1024];
+/** @type {[count: number, bytes: number]} */
 const MANY = [100_000, 4 * 1024];
 
 const [one, small, many] = [await offered('one', ONE), await offered('small', SMALL), await offered('many', MANY)];
@@ -45,7 +49,12 @@ function offered(name, tensors) {
   return openOffer({ name: `compare-small-${name}`, tensors, wire });
 }
 
-/** Pulls an offer into memory of this process; only the wire phase counts. */
+/**
+ * Pulls an offer into memory of this process; only the wire phase counts.
+ * @param {{ from: { identity: object, server: string } }} offer
+ * @param {[count: number, bytes: number]} tensors
+ * @param {(index: number, count: number) => number} [placeOf] where each lies here
+ */
 async function reader({ from }, tensors, placeOf = (index) => index) {
   const [count, size] = tensors;
   const memory = await usedMemory(tensors, (index) => placeOf(index, count));

@@ -21,13 +21,9 @@ await source.write(0n, wanted);
 const served = await nic.register(source, 0n, BYTES, 'remote-read', 'auto');
 const staging = await used(BigInt(SLOTS * SLICE_BYTES), 1);
 const targets = {
-  host: { into: await used(BYTES, 0), registered: undefined },
-  staging: { into: await native().allocateOnDevice('cuda', 0, BYTES), staging, registered: staging },
+  host: await targetOf(await used(BYTES, 0), undefined),
+  staging: await targetOf(await native().allocateOnDevice('cuda', 0, BYTES), staging),
 };
-for (const target of Object.values(targets)) {
-  const region = target.registered ?? target.into;
-  target.registration = await nic.register(region, 0n, region.byteLength, 'local-write', 'auto');
-}
 const readers = Object.fromEntries(Object.entries(targets).map(([who, target]) => [who, { read: () => readInto(target) }]));
 const runs = await alternating('128 MiB', RUNS, readers);
 writeFileSync(
@@ -56,10 +52,19 @@ async function used(bytes, value) {
   return region;
 }
 
+/** What is read into, with what the NIC writes to registered: the staging, where there is any. */
+async function targetOf(into, by) {
+  const region = by ?? into;
+  return { into, staging: by, registration: await nic.register(region, 0n, region.byteLength, 'local-write', 'auto') };
+}
+
 /** Overwrites the target, reads all of the source into it and compares. */
 async function readInto({ into, staging: by, registration }) {
   await into.write(0n, new Uint8Array(Number(BYTES)));
-  const [initiator, responder] = await Promise.all(['initiator', 'responder'].map((role) => nic.createEndpoint(role, 1, READS + 4)));
+  const [initiator, responder] = await Promise.all([
+    nic.createEndpoint('initiator', 1, READS + 4),
+    nic.createEndpoint('responder', 1, READS + 4),
+  ]);
   await initiator.connect(said(responder));
   await responder.connect(said(initiator));
   const lane = native().createRdmaLane({
@@ -71,6 +76,7 @@ async function readInto({ into, staging: by, registration }) {
     queuePairs: 1,
     spinMicroseconds: 50,
     stallTimeoutMs: 10_000,
+    processors: '',
   });
   const { fault, wireMs } = await native().startTransfer({
     remoteAddress: BigUint64Array.of(source.address),

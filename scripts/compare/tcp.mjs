@@ -11,6 +11,7 @@ import { ucxBytesPerSecond } from './ucx-output.mjs';
 export const title = 'a pull of 4 GiB over TCP beside UCX (ucp_get over tcp) and iperf3 -Z, one host';
 
 const RUNS = 5;
+/** @type {[count: number, bytes: number]} */
 const TENSORS = [64, 64 * 2 ** 20];
 const BYTES = TENSORS[0] * TENSORS[1];
 const LEAST_RATIOS = { ucx: 1, iperf3: 0.9 };

@@ -27,7 +27,7 @@ export async function runNativeTests() {
   let ok = await run([...ctest, '--output-junit', report], sanitizers);
   const outcomes = outcomesOf(report);
   const again = [...outcomes].filter(([, outcome]) => outcome === 'skipped').map(([name]) => name);
-  for (const hosts of [1, 2]) {
+  for (const hosts of /** @type {const} */ ([1, 2])) {
     const names = again.filter((name) => hostsOf(name) === hosts);
     if (names.length === 0) continue;
     console.log(`${names.length} cases were skipped here; running their suites with real verbs, hosts: ${hosts}`);
@@ -65,9 +65,10 @@ async function runInMachine(names, hosts) {
   ]);
   const reports = hosts === 1 ? ['junit0.xml'] : ['junit0.xml', 'junit1.xml'];
   const results = reports.map((report) => outcomesOf(path.join(out, report)));
+  /** @type {(name: string) => Outcome} */
   const outcome = (name) => {
     const all = results.map((result) => result.get(name) ?? 'skipped');
-    return ['failed', 'skipped'].find((worst) => all.includes(worst)) ?? 'passed';
+    return /** @type {const} */ (['failed', 'skipped']).find((worst) => all.includes(worst)) ?? 'passed';
   };
   return { ok, outcome };
 }
@@ -78,6 +79,7 @@ async function runInMachine(names, hosts) {
  * @returns {Map<string, Outcome>}
  */
 function outcomesOf(report) {
+  /** @type {Map<string, Outcome>} */
   const outcomes = new Map();
   if (!existsSync(report)) return outcomes;
   for (const [, name, attributes, content] of readFileSync(report, 'utf8').matchAll(

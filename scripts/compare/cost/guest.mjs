@@ -9,7 +9,10 @@ import { Destination } from './pulls.mjs';
 
 const RUNS = Number(process.argv[2]);
 const MiB = 2 ** 20;
-/** Half a GiB: real pulls are hundreds of times as large, so that what one costs whatever its size should count for little. */
+/**
+ * Half a GiB: real pulls are hundreds of times as large, so that what one costs whatever its size should count for little.
+ * @type {[count: number, bytes: number]}
+ */
 const TENSORS = [32, 16 * MiB];
 const BYTES = TENSORS[0] * TENSORS[1];
 const DEVICE = 'rxe0';

@@ -23,7 +23,14 @@ const GID_INDEX = 1;
 const environment = { MC_GID_INDEX: `${GID_INDEX}`, MC_ENABLE_DEST_DEVICE_AFFINITY: '1' };
 
 /** Defaults of `pull`. */
-const wire = { queuePairs: undefined, readsInFlight: 16, connections: 1, stallTimeoutMs: 10_000, processorsOf: () => '', signal: undefined };
+const wire = {
+  queuePairs: undefined,
+  readsInFlight: 16,
+  connections: 1,
+  stallTimeoutMs: 10_000,
+  processorsOf: () => '',
+  signal: undefined,
+};
 const SLICE_BYTES = 1 << 20;
 
 const rails = await openRails({ transport: 'rdma', gidIndex: GID_INDEX });
@@ -63,8 +70,8 @@ async function measured({ name, source, destination }) {
 }
 
 /** The data path of `pull`, without what comes before and after it: from the list of tensors to the last byte in memory. */
-async function ourReader({ session, ...what }) {
-  const { region, bytes, placement, clear, check } = await ourMemory(what);
+async function ourReader({ session, placed, source, destination }) {
+  const { region, bytes, placement, clear, check } = await ourMemory({ placed, source, destination });
   const local = await LocalEnd.open(HOST, rails.nics);
   const descriptor = await local.fetchPeer(session, 'rdma', undefined);
   const pairs = pairRails(rails.nics, descriptor);

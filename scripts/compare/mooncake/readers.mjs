@@ -68,6 +68,7 @@ export async function ourMemory({ placed, source, destination }) {
 /** Checksums of all tensors as they must be, once; then compared with those of what arrived. */
 async function checkOf(region, source, destination, at) {
   const from = offsetsOf(source);
+  /** @type {[Uint32Array, BigUint64Array, BigUint64Array]} */
   const columns = [
     Uint32Array.from(destination, () => 0),
     BigUint64Array.from(destination, ([name]) => BigInt(at.get(name))),

@@ -25,9 +25,16 @@ const BATCH = 1000;
 const TICKS_SECONDS = 0.03;
 
 /** Defaults of `pull`. */
-const wire = { queuePairs: undefined, readsInFlight: 16, connections: 4, stallTimeoutMs: 10_000, processorsOf: () => '', signal: undefined };
+const wire = {
+  queuePairs: undefined,
+  readsInFlight: 16,
+  connections: 4,
+  stallTimeoutMs: 10_000,
+  processorsOf: () => '',
+  signal: undefined,
+};
 
-/** @returns {Promise<{ holds: boolean, leastRatio: number, results: object[] }>} */
+/** @returns {Promise<{ holds: boolean, leastRatio: number, batch: number, results: object[] }>} */
 export async function measureTcp() {
   const results = [];
   for (const workload of workloads) results.push(report({ name: workload.name, runs: await measured(workload) }, LEAST_RATIO, 'TCP'));
@@ -57,8 +64,8 @@ async function measured({ name, source, destination }) {
 }
 
 /** From the first connect to the last byte in memory: the data path of `pull`. */
-async function ourReader({ session, ...what }) {
-  const memory = await ourMemory(what);
+async function ourReader({ session, placed, source, destination }) {
+  const memory = await ourMemory({ placed, source, destination });
   const local = await LocalEnd.open(HOST, []);
   const descriptor = await local.fetchPeer(session, 'tcp', undefined);
   return {

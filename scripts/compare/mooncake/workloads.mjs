@@ -5,7 +5,9 @@ const COUNT = 10_000;
 const SMALL_BYTES = 16 * 1024;
 const LARGE_BYTES = 2 ** 30;
 
+/** @type {[string, number][]} */
 const small = Array.from({ length: COUNT }, (_, index) => [`t${index}`, SMALL_BYTES]);
+/** @type {[string, number][]} */
 const large = [['w', LARGE_BYTES]];
 
 /**

@@ -32,7 +32,7 @@ export async function measureBeside(name, { title, peer, runs: count, leastRatio
   const sizes = Object.entries(leastRatios).map(([size, least]) => ({
     size: Number(size),
     ...reportRates(
-      `reads of ${size / 1024} KiB`,
+      `reads of ${Number(size) / 1024} KiB`,
       runs.filter((entry) => entry.size === Number(size)),
       { [peer]: least },
     ),

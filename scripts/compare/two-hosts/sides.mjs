@@ -81,6 +81,7 @@ export class OwnSide {
   async #reader(devices) {
     const key = devices.join();
     if (!this.#readers.has(key)) {
+      /** @type {import('../../../dist/bench/source/offer.js').Wire} */
       const wire = { transport: 'rdma', devices, gidIndex: GID_INDEX, host: READER };
       this.#readers.set(key, await Reader.open(this.#address, wire, new AbortController().signal));
     }
