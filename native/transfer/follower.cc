@@ -77,7 +77,7 @@ bool Follower::spawn(std::vector<std::thread>& threads, Body body) {
   try {
     threads.emplace_back([this, thread = threads.size(), body = std::move(body)] {
       settle_down(thread);
-      (void)pthread_setname_np(pthread_self(), "wc-checksum");  // as RdmaLane: not before
+      (void)pthread_setname_np(pthread_self(), "wc-checksum");  // not before it is where it stays, as a lane
       body();
     });
   } catch (const std::system_error&) {

@@ -20,9 +20,10 @@ namespace {
 // Large enough that small tensors fill a socket buffer in one call, small enough for the stack (4 KiB).
 constexpr std::size_t kScatter = 256;
 // Waking up for every packet costs the reader three times the CPU, and on one host the seed as well: a wait ends when
-// so much of a long answer is in, or all that is left of it when that is little. Later the seed that shares our caches
-// pays for bytes that have left them (docs/benchmarks.md, "Reading from a Mooncake seed, TCP").
+// so much of a long answer is in. More at once was slower from a Mooncake seed on one host, half of that was not
+// faster (docs/benchmarks.md, "Reading from a Mooncake seed, TCP").
 constexpr std::uint64_t kWorthWaking = 512U << 10;
+// No more than this is waited for whole: an answer of our own seed, or the end of a longer one.
 constexpr std::uint64_t kWorthAwaiting = 1U << 20;
 
 double milliseconds_since(Clock::time_point start) {

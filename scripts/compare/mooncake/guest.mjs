@@ -7,7 +7,7 @@ import { LocalEnd } from '../../../dist/target/local-end.js';
 import { pairRails } from '../../../dist/target/pairing.js';
 import { transfer } from '../../../dist/target/wire.js';
 import { Peer, version } from './peer.mjs';
-import { ourMemory, theirReader } from './readers.mjs';
+import { ourMemory, theirReader, wire } from './readers.mjs';
 import { workloads } from './workloads.mjs';
 import { versionOf } from '../processes.mjs';
 import { alternating } from '../turns.mjs';
@@ -22,15 +22,6 @@ const GID_INDEX = 1;
  */
 const environment = { MC_GID_INDEX: `${GID_INDEX}`, MC_ENABLE_DEST_DEVICE_AFFINITY: '1' };
 
-/** Defaults of `pull`. */
-const wire = {
-  queuePairs: undefined,
-  readsInFlight: 16,
-  connections: 1,
-  stallTimeoutMs: 10_000,
-  processorsOf: () => '',
-  signal: undefined,
-};
 const SLICE_BYTES = 1 << 20;
 
 const rails = await openRails({ transport: 'rdma', gidIndex: GID_INDEX });

@@ -4,6 +4,16 @@ import { native } from '../../../dist/native.js';
 import { Region } from '../../../dist/region.js';
 import { busySeconds } from '../processors.mjs';
 
+/** Defaults of `pull`; threads stay where the kernel has them. */
+export const wire = {
+  queuePairs: undefined,
+  readsInFlight: 16,
+  connections: 4,
+  stallTimeoutMs: 10_000,
+  processorsOf: () => '',
+  signal: undefined,
+};
+
 /** Where each tensor begins, one after the other. */
 export function offsetsOf(tensors) {
   let end = 0;

@@ -4,7 +4,7 @@ import { connectTcp } from '../../../dist/target/connect-tcp.js';
 import { LocalEnd } from '../../../dist/target/local-end.js';
 import { transfer } from '../../../dist/target/wire.js';
 import { Peer } from './peer.mjs';
-import { ourMemory, theirReader } from './readers.mjs';
+import { ourMemory, theirReader, wire } from './readers.mjs';
 import { report } from './report.mjs';
 import { workloads } from './workloads.mjs';
 import { busySeconds, cpuByThread } from '../processors.mjs';
@@ -23,16 +23,6 @@ const BATCH = 1000;
 
 /** What ticks may be wrong by, a few at either end of a read. */
 const TICKS_SECONDS = 0.03;
-
-/** Defaults of `pull`. */
-const wire = {
-  queuePairs: undefined,
-  readsInFlight: 16,
-  connections: 4,
-  stallTimeoutMs: 10_000,
-  processorsOf: () => '',
-  signal: undefined,
-};
 
 /** @returns {Promise<{ holds: boolean, leastRatio: number, batch: number, results: object[] }>} */
 export async function measureTcp() {
